@@ -1,0 +1,1 @@
+"""Networks of a region and between regions."""

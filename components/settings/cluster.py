@@ -1,0 +1,108 @@
+"""The EKS cluster of each region: version, nodes, and who may administer it."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from components.settings.base import Model, Problem
+from components.types import Name, RoleArn, SourceCidr
+
+LONGEST_BOOTSTRAP_DAYS = 14
+
+
+class NodeGroupSettings(Model):
+    """A managed node group."""
+
+    role: Literal["system", "workload"]
+    """`system` nodes carry the platform's own pods and nothing else (a taint); `workload` nodes carry the tenants."""
+    instance_types: tuple[str, ...] = Field(min_length=1)
+    """EC2 instance types, one architecture, in order of preference."""
+    operating_system: Literal["bottlerocket", "al2023"] = "bottlerocket"
+    """Bottlerocket has no shell and a read-only root; AL2023 where a driver needs it."""
+    min_size: int = Field(default=3, ge=0, le=450)
+    """Nodes at least."""
+    max_size: int = Field(default=6, ge=1, le=450)
+    """Nodes at most."""
+    disk_gib: int = Field(default=80, ge=20, le=16384)
+    """Size of the encrypted gp3 volume in GiB."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.min_size > self.max_size:
+            yield Problem(("min_size",), self.min_size, f"use at most max_size ({self.max_size})")
+        if len(set(self.instance_types)) != len(self.instance_types):
+            yield Problem(("instance_types",), list(self.instance_types), "name each instance type once")
+
+
+class AccessEntrySettings(Model):
+    """A principal of the cluster. There is no other way in: the cluster's creator is no hidden administrator."""
+
+    principal: RoleArn
+    """The IAM role."""
+    policy: Literal["admin", "edit", "view"]
+    """The EKS access policy; `admin` is cluster-wide only for the deployer and the break-glass role."""
+    namespaces: tuple[Name, ...] = ()
+    """Namespaces the policy is limited to; none means the whole cluster."""
+
+
+class BootstrapAccessSettings(Model):
+    """Opens the API endpoint to named networks for the very first `pulumi up`, until a date.
+
+    The ordinary path is a runner inside the VPC. After `expires` these settings do not load any more.
+    """
+
+    cidrs: tuple[SourceCidr, ...] = Field(min_length=1, max_length=4)
+    """The networks that may reach the endpoint, /24 or narrower."""
+    reason: str = Field(min_length=10, max_length=200)
+    """Why, for the auditor."""
+    expires: dt.date
+    """The last day it may stand, at most 14 days ahead."""
+
+    def problems(self) -> Iterator[Problem]:
+        today = dt.datetime.now(tz=dt.UTC).date()
+        if self.expires < today:
+            yield Problem(("expires",), self.expires, "this exception is over; remove bootstrap_access and run from inside the VPC")
+        if self.expires > today + dt.timedelta(days=LONGEST_BOOTSTRAP_DAYS):
+            yield Problem(("expires",), self.expires, f"set a date at most {LONGEST_BOOTSTRAP_DAYS} days ahead")
+
+
+class KarpenterSettings(Model):
+    """Node provisioning beyond the managed groups."""
+
+    enabled: bool = False
+    """Create the interruption queue, the roles and the controller's identity."""
+    cpu_limit: int = Field(default=256, ge=1, le=10000)
+    """vCPUs that Karpenter may provision in a region."""
+
+
+class ClusterSettings(Model):
+    """What is the same in every region's cluster."""
+
+    retired_keys = {  # noqa: RUF012 - a ClassVar declared on the base
+        "endpoint_public_access": "the API endpoint is private; for the first `pulumi up` use bootstrap_access with cidrs, reason and expires",
+        "public_access_cidrs": "the API endpoint is private; for the first `pulumi up` use bootstrap_access with cidrs, reason and expires",
+    }
+
+    kubernetes_version: Literal["1.34", "1.35"] = "1.35"
+    """The minor version; only versions in AWS standard support."""
+    node_groups: dict[Name, NodeGroupSettings] = Field(min_length=1)
+    """Managed node groups by name; at least one of role system and one of role workload."""
+    access: dict[Name, AccessEntrySettings] = Field(min_length=1)
+    """Principals by a name of your choice."""
+    bootstrap_access: BootstrapAccessSettings | None = None
+    """An expiring exception for the very first `pulumi up`."""
+    karpenter: KarpenterSettings = KarpenterSettings()
+    """Karpenter, off by default."""
+
+    def problems(self) -> Iterator[Problem]:
+        roles = {group.role for group in self.node_groups.values()}
+        for role in sorted({"system", "workload"} - roles):
+            yield Problem(("node_groups",), sorted(self.node_groups), f"add a node group with role {role}")
+        seen: dict[str, str] = {}
+        for name, entry in sorted(self.access.items()):
+            if entry.principal in seen:
+                yield Problem(("access", name, "principal"), entry.principal, f"{seen[entry.principal]} names this role already; EKS takes one entry each")
+            seen[entry.principal] = name
+            if entry.policy == "edit" and not entry.namespaces:
+                yield Problem(("access", name, "namespaces"), [], "list the namespaces; edit on the whole cluster is not accepted")

@@ -1,0 +1,145 @@
+"""Turns everything wrong with a settings tree into one message: a sentence per key, with the value and the remedy."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from components.settings.base import Model, Problem
+
+LONGEST_VALUE = 60
+
+
+class SettingsError(Exception):
+    """Settings that must not load. `user_facing`: printed as it stands, without a traceback."""
+
+    user_facing = True
+
+    def __init__(self, source: str, sentences: Iterable[str]) -> None:
+        self.sentences = tuple(dict.fromkeys(sentences))
+        count = len(self.sentences)
+        head = f"{source}: {count} setting{'s' if count != 1 else ''} refused, nothing was done."
+        super().__init__("\n".join([head, *(f"  {sentence}" for sentence in self.sentences)]))
+
+
+def shown(value: object) -> str:
+    """The value as the user wrote it, cut to a readable length."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def sentence(path: Iterable[object], value: object, remedy: str) -> str:
+    """`key = value: remedy.`"""
+    key = ".".join(str(part) for part in path if part != "[key]")
+    return f"{key or 'settings'} = {shown(value)}: {remedy.rstrip('.')}."
+
+
+def sentences_of(error: ValidationError, root: type[BaseModel]) -> list[str]:
+    """One sentence for each error pydantic found, in the order of the keys."""
+    found: list[str] = []
+    for detail in error.errors():
+        found.extend(_explain(detail, root))
+    return found
+
+
+def _explain(detail: ErrorDetails, root: type[BaseModel]) -> list[str]:
+    path, value, context = detail["loc"], detail["input"], detail.get("ctx", {})
+    if detail["type"] == "problems":
+        problems: tuple[Problem, ...] = context["problems"]
+        return [sentence((*path, *problem.path), problem.value, problem.remedy) for problem in problems]
+    return [sentence(path, None if detail["type"] == "missing" else value, _remedy(detail, root))]
+
+
+def _remedy(detail: ErrorDetails, root: type[BaseModel]) -> str:
+    kind, path, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    match kind:
+        case "refused":
+            return str(context["sentence"])
+        case "missing":
+            return f"this key is required; add it ({_meaning(root, path)})" if _meaning(root, path) else "this key is required; add it"
+        case "extra_forbidden":
+            return _unknown_key(root, path)
+        case "enum" | "literal_error":
+            return f"choose one of {context['expected']}"
+        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
+            bound = next(iter(context.values()))
+            word = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than", "less_than": "less than"}
+            return f"use a number of {word[kind]} {bound}"
+        case "too_short" | "too_long":
+            bound = context.get("min_length", context.get("max_length"))
+            return f"list {'at least' if kind == 'too_short' else 'at most'} {bound}, not {context['actual_length']}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "write a mapping of keys here"
+        case _:
+            wanted = {"int": "a whole number", "bool": "true or false", "string": "text in quotes", "tuple": "a list", "date": "a date in quotes, YYYY-MM-DD"}
+            for stem, words in wanted.items():
+                if kind.startswith(stem):
+                    return f"write {words}, not {_kind_of(detail['input'])}"
+            return str(detail["msg"])
+
+
+def _kind_of(value: object) -> str:
+    names = {bool: "true or false", int: "a number", float: "a decimal number", str: "text", list: "a list", dict: "a mapping", type(None): "nothing"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _unknown_key(root: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    model = model_at(root, path[:-1])
+    known = sorted(model.model_fields) if model else []
+    if model and issubclass(model, Model) and str(path[-1]) in model.retired_keys:
+        return model.retired_keys[str(path[-1])]
+    close = difflib.get_close_matches(str(path[-1]), known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"remove it, or use one of {', '.join(known)}"
+    return f"there is no such key; {hint}"
+
+
+def _meaning(root: type[BaseModel], path: tuple[int | str, ...]) -> str | None:
+    model = model_at(root, path[:-1])
+    field = model.model_fields.get(str(path[-1])) if model else None
+    return field.description.split(".")[0].replace("\n", " ") if field and field.description else None
+
+
+def model_at(root: type[BaseModel], path: Iterable[object]) -> type[BaseModel] | None:
+    """The settings model that stands at a path of keys, or None where a plain value stands."""
+    model: type[BaseModel] | None = root
+    entry_next = False
+    for key in path:
+        if entry_next:
+            entry_next = False
+            continue
+        field = model.model_fields.get(str(key)) if model else None
+        if field is None:
+            return None
+        model = _model_in(field.annotation)
+        entry_next = model is not None and get_origin(field.annotation) in {dict, tuple}
+    return None if entry_next else model
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)
+
+
+def prune(data: Mapping[str, Any], error: ValidationError, root: type[BaseModel]) -> dict[str, Any] | None:
+    """The settings without the offending keys, so that rules over several keys can still be asked.
+
+    Returns None where an offending key has no default: what depends on it cannot be judged.
+    """
+    copy: dict[str, Any] = json.loads(json.dumps(data, default=str))
+    for detail in error.errors():
+        path = detail["loc"]
+        if detail["type"] == "problems" or not path:
+            return None
+        model = model_at(root, path[:-1])
+        field = model.model_fields.get(str(path[-1])) if model else None
+        if detail["type"] != "extra_forbidden" and (field is None or field.is_required()):
+            return None
+        parent: Any = copy
+        for part in path[:-1]:
+            parent = parent[part]
+        parent.pop(path[-1], None)
+    return copy

@@ -1,0 +1,36 @@
+"""Workload and user identity."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.settings.base import Model
+from components.types import Arn, DnsName, IssuerUrl
+
+
+class UpstreamAuthoritySettings(Model):
+    """What signs a region's SPIRE certificate authority."""
+
+    kind: Literal["kms_root", "aws_private_ca"] = "kms_root"
+    """A self-signed root held in KMS, or AWS Private CA."""
+    private_ca: Arn | None = None
+    """The private CA's ARN, with `aws_private_ca`."""
+
+
+class IdentitySettings(Model):
+    """SPIFFE identities of workloads and the issuer of users' tokens."""
+
+    trust_domain_base: DnsName
+    """Each region's trust domain is `<region>.<trust_domain_base>`; it can never be changed in place."""
+    x509_svid_ttl_minutes: int = Field(default=60, ge=5, le=60)
+    """Minutes an X.509-SVID lives; it is rotated at half of that."""
+    jwt_svid_ttl_minutes: int = Field(default=5, ge=1, le=15)
+    """Minutes a JWT-SVID lives."""
+    upstream_authority: UpstreamAuthoritySettings = UpstreamAuthoritySettings()
+    """What the regional certificate authorities hang from."""
+    issuer: IssuerUrl
+    """The OIDC issuer of users' and clients' access tokens: Keycloak on the cluster, or an external one."""
+    issuer_kind: Literal["keycloak", "external"] = "keycloak"
+    """Whether the platform runs the issuer."""
+    access_token_ttl_minutes: int = Field(default=5, ge=1, le=60)
+    """Minutes an access token lives."""

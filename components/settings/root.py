@@ -1,0 +1,183 @@
+"""The whole tree, and the rules that hold between its branches."""
+
+import ipaddress
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from components.settings.access import AccessSettings
+from components.settings.account import AccountSettings, AuditSettings, KeySettings, TagSettings
+from components.settings.base import Model, Problem
+from components.settings.cluster import ClusterSettings
+from components.settings.edge import EdgeSettings
+from components.settings.identity import IdentitySettings
+from components.settings.network import NetworkSettings, RegionSettings
+from components.settings.tenants import RESERVED_NAMESPACES, TenantSettings
+from components.types import Name, RegionCode
+
+EXAMPLE_DOMAINS = ("example", "example.com", "example.net", "example.org", "test", "invalid", "localhost", "cluster.local", "mycompany.internal")
+REGIONS_FOR_HIGH_ASSURANCE = 2
+
+
+class Settings(Model):
+    """One environment: everything an operator decides about it. Frozen; read once; the same keys in every stack."""
+
+    organization: Name
+    """Short name of the organisation; the first part of physical names."""
+    environment: Name
+    """Name of the environment; the second part of physical names."""
+    assurance: Literal["standard", "high"]
+    """`high` refuses to load what production must not have."""
+    account: AccountSettings
+    """The AWS account."""
+    tags: TagSettings
+    """Tags on everything."""
+    keys: KeySettings = KeySettings()
+    """KMS keys."""
+    audit: AuditSettings = AuditSettings()
+    """Evidence and its retention."""
+    regions: dict[RegionCode, RegionSettings] = Field(min_length=1)
+    """Regions by AWS region code; all symmetric."""
+    home_region: RegionCode
+    """Where the account-wide resources live (the trail, global records); it cannot be moved in place."""
+    network: NetworkSettings = NetworkSettings()
+    """Networks."""
+    cluster: ClusterSettings
+    """Clusters."""
+    edge: EdgeSettings
+    """The way in."""
+    identity: IdentitySettings
+    """Workload and user identity."""
+    tenants: dict[Name, TenantSettings] = Field(default_factory=dict)
+    """Tenants by namespace."""
+    access: AccessSettings = AccessSettings()
+    """Who may call what."""
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self._addresses()
+        if self.home_region not in self.regions:
+            yield Problem(("home_region",), self.home_region, f"name one of the regions: {', '.join(sorted(self.regions))}")
+        yield from self._tenants()
+        yield from self._calls()
+        yield from self._stores()
+        yield from self._egress()
+        yield from self._routes()
+        yield from self._principals()
+        if self.assurance == "high":
+            yield from self._high_assurance()
+
+    def _addresses(self) -> Iterator[Problem]:
+        networks = [
+            (("regions", code, key), getattr(region, key))
+            for code, region in sorted(self.regions.items())
+            for key in ("vpc_cidr", "service_cidr")
+        ]
+        for (first, one), (second, other) in itertools.combinations(networks, 2):
+            if ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other)):
+                yield Problem(second, other, f"choose a network that does not overlap {'.'.join(first)} ({one})")
+
+    def _tenants(self) -> Iterator[Problem]:
+        for tenant, settings in sorted(self.tenants.items()):
+            if tenant in RESERVED_NAMESPACES:
+                yield Problem(("tenants", tenant), tenant, "choose another name; the platform owns this namespace")
+            for service, workload in sorted(settings.services.items()):
+                yield from self._unknown_regions(("tenants", tenant, "services", service, "regions"), workload.regions)
+
+    def _unknown_regions(self, path: tuple[str, ...], codes: Iterable[str]) -> Iterator[Problem]:
+        for code in codes:
+            if code not in self.regions:
+                yield Problem(path, code, f"name one of the regions: {', '.join(sorted(self.regions))}")
+
+    def _missing(self, path: tuple[str, ...], ref: str, kinds: tuple[str, ...]) -> Iterator[Problem]:
+        tenant, name = ref.split("/")
+        words = " or ".join(kind.rstrip("s") for kind in kinds)
+        if tenant not in self.tenants:
+            yield Problem(path, ref, f"there is no tenant {tenant}; declare it under tenants, or name one of {', '.join(sorted(self.tenants)) or 'none yet'}")
+            return
+        known = sorted(itertools.chain.from_iterable(getattr(self.tenants[tenant], kind) for kind in kinds))
+        if name not in known:
+            yield Problem(path, ref, f"{tenant} has no {words} {name}; declare it, or name one of {', '.join(known) or 'none yet'}")
+
+    def _calls(self) -> Iterator[Problem]:
+        pairs: dict[tuple[str, str], str] = {}
+        for key, call in sorted(self.access.calls.items()):
+            path = ("access", "calls", key)
+            yield from self._missing((*path, "caller"), call.caller, ("services",))
+            yield from self._missing((*path, "callee"), call.callee, ("services",))
+            yield from self._unknown_regions((*path, "conditions", "source_regions"), call.conditions.source_regions)
+            tenant, name = call.callee.split("/")
+            service = self.tenants[tenant].services.get(name) if tenant in self.tenants else None
+            if service and service.kind == "worker":
+                yield Problem((*path, "callee"), call.callee, "this service is a worker and serves nobody; call another, or set its kind to http")
+            if (call.caller, call.callee) in pairs:
+                yield Problem(path, f"{call.caller} → {call.callee}", f"{pairs[call.caller, call.callee]} declares this pair; put its operations there")
+            pairs.setdefault((call.caller, call.callee), key)
+
+    def _stores(self) -> Iterator[Problem]:
+        for key, edge in sorted(self.access.data.items()):
+            path = ("access", "data", key)
+            yield from self._missing((*path, "service"), edge.service, ("services",))
+            yield from self._missing((*path, "store"), edge.store, ("databases", "caches"))
+            if edge.service.split("/")[0] != edge.store.split("/")[0]:
+                yield Problem((*path, "store"), edge.store, "name a store of the service's own tenant; other tenants' data is reached through their services")
+
+    def _egress(self) -> Iterator[Problem]:
+        for key, edge in sorted(self.access.egress.items()):
+            yield from self._missing(("access", "egress", key, "service"), edge.service, ("services",))
+
+    def _routes(self) -> Iterator[Problem]:
+        taken: dict[tuple[str, str, str], str] = {}
+        for key, route in sorted(self.access.routes.items()):
+            path = ("access", "routes", key)
+            yield from self._missing((*path, "service"), route.service, ("services",))
+            tenant = route.service.split("/")[0]
+            if tenant in self.tenants and self.tenants[tenant].usage is None:
+                yield Problem(("tenants", tenant, "usage"), None, f"declare the usage limits; {'.'.join(path)} leads to this tenant")
+            for ref in route.clients:
+                yield from self._missing((*path, "clients"), ref, ("clients",))
+                owner, name = ref.split("/")
+                client = self.tenants[owner].clients.get(name) if owner in self.tenants else None
+                for scope in sorted(set(route.scopes) - set(client.scopes)) if client else ():
+                    yield Problem((*path, "scopes"), scope, f"{ref} is never given this scope; add it to the client or drop it here")
+            for operation in route.operations:
+                for method, public in itertools.product(operation.methods, operation.paths):
+                    if (tenant, method, public) in taken:
+                        yield Problem(path, f"{method} {public}", f"{taken[tenant, method, public]} routes this already; keep one")
+                    taken.setdefault((tenant, method, public), key)
+
+    def _principals(self) -> Iterator[Problem]:
+        trusted = {self.account.deployer_role, self.account.security_contact_role}
+        for name, entry in sorted(self.cluster.access.items()):
+            if entry.policy == "admin" and not entry.namespaces and entry.principal not in trusted:
+                yield Problem(
+                    ("cluster", "access", name, "policy"),
+                    entry.policy,
+                    "only account.deployer_role and account.security_contact_role may administer the whole cluster; list namespaces or choose view",
+                )
+        if not any(entry.principal == self.account.deployer_role and entry.policy == "admin" for entry in self.cluster.access.values()):
+            yield Problem(
+                ("cluster", "access"),
+                sorted(self.cluster.access),
+                "give account.deployer_role an admin entry; without one nobody could install the platform",
+            )
+
+    def _high_assurance(self) -> Iterator[Problem]:
+        base = self.identity.trust_domain_base
+        if len(self.regions) < REGIONS_FOR_HIGH_ASSURANCE:
+            yield Problem(("regions",), sorted(self.regions), "add a second region; assurance high survives the loss of one")
+        if any(base == domain or base.endswith(f".{domain}") for domain in EXAMPLE_DOMAINS):
+            yield Problem(("identity", "trust_domain_base"), base, "choose a trust domain of your own; assurance high refuses example names")
+        if self.network.nat != "per_zone":
+            yield Problem(("network", "nat"), self.network.nat, "use per_zone; assurance high survives the loss of a zone")
+        if self.audit.worm_mode != "COMPLIANCE":
+            yield Problem(("audit", "worm_mode"), self.audit.worm_mode, "use COMPLIANCE; with GOVERNANCE a permission can delete evidence")
+        for key in ("log_retention_days", "worm_retention_days"):
+            if getattr(self.audit, key) < 365:  # noqa: PLR2004 - the catalogue's AUD-04 and S3-05 ask for a year
+                yield Problem(("audit", key), getattr(self.audit, key), "keep evidence for at least 365 days with assurance high")
+        if self.edge.waf.count_only:
+            yield Problem(("edge", "waf", "count_only"), list(self.edge.waf.count_only), "empty it; with assurance high every rule blocks")
+        for guard, on in sorted(self.account.guards.model_dump().items()):
+            if not on:
+                yield Problem(("account", "guards", guard), on, "turn it on; assurance high needs every account guard")
