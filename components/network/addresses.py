@@ -48,3 +48,12 @@ def plan(vpc_cidr: str, zones: tuple[str, ...]) -> dict[str, SubnetPlan]:
 def resolver_address(vpc_cidr: str) -> str:
     """The VPC's own DNS resolver: the network's address plus two (Amazon VPC DNS)."""
     return str(ipaddress.IPv4Network(vpc_cidr).network_address + 2)
+
+
+def endpoint_address(vpc_cidr: str, zone: str) -> str:
+    """The fixed address of the execute-api endpoint in a zone's intra subnet.
+
+    Chosen by the plan, so that the load balancer's targets are known without reading interfaces back. AWS reserves the
+    first four addresses and the last one of a subnet; the tenth is free.
+    """
+    return str(ipaddress.IPv4Network(subnet_cidr(vpc_cidr, "intra", zone)).network_address + 10)
