@@ -1,0 +1,159 @@
+"""A recording monitor: the program's own registrations, as requested, without an engine.
+
+`record(program)` runs a program under Pulumi's mocks and returns what it registered: inputs in camelCase as the engine gets
+them, parent, provider, dependencies. It refuses a URN registered twice, as the engine does. It proves what the program asks
+for; not that a provider accepts it (the engine tier asks the stand-ins) nor that AWS does.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.settings import SETTINGS
+from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.sync_await import _sync_await
+
+Outputs = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """One registration request, with the outputs it was answered."""
+
+    type: str
+    name: str
+    urn: str
+    inputs: dict[str, Any]
+    """camelCase; outputs of other resources resolved to the mocks' values."""
+    parent: str
+    """URN, or the empty text."""
+    provider: str
+    """URN of the explicit provider, without its id, or the empty text for the default provider."""
+    providers: dict[str, str]
+    dependencies: frozenset[str]
+    property_dependencies: dict[str, frozenset[str]]
+    protect: bool
+    custom: bool
+    ignore_changes: tuple[str, ...]
+
+
+class DuplicateUrnError(AssertionError):
+    """The program registered the same URN twice."""
+
+
+@dataclass
+class Recording:
+    """Everything a program registered, in order."""
+
+    resources: list[Registered] = field(default_factory=list)
+    stack_outputs: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, type_: str) -> list[Registered]:
+        """Every resource of a type token."""
+        return [resource for resource in self.resources if resource.type == type_]
+
+    def one(self, type_: str, name: str | None = None) -> Registered:
+        """The only resource of a type, or the one with this name; an AssertionError that lists what there is otherwise."""
+        found = [resource for resource in self.of(type_) if name in {None, resource.name}]
+        assert len(found) == 1, (
+            f"{len(found)} of {type_} {name or ''}: {sorted(r.name for r in found or self.of(type_))}"
+        )
+        return found[0]
+
+    def children(self, parent: Registered) -> list[Registered]:
+        """Direct children."""
+        return [resource for resource in self.resources if resource.parent == parent.urn]
+
+    def urns(self) -> set[str]:
+        return {resource.urn for resource in self.resources}
+
+
+class _Mocks(mocks.Mocks):
+    """Answers every registration with its inputs, an id and an ARN derived from the name."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        self.outputs = outputs
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        service = args.typ.split(":")[1].split("/")[0] if args.typ.count(":") > 1 else "mock"
+        answer = {"arn": f"arn:aws:{service}:eu-west-1:111122223333:{args.name}", **args.inputs}
+        return f"{args.name}-id", {**answer, **self.outputs.get(args.typ, {})}
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        msg = f"the program looked {args.token} up; a preview without an account cannot"
+        raise AssertionError(msg)
+
+
+class _Recorder(mocks.MockMonitor):
+    def __init__(self, answers: _Mocks, recording: Recording) -> None:
+        super().__init__(answers)
+        self.recording = recording
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        answer = super().RegisterResource(request)
+        if request.type == "pulumi:pulumi:Stack":
+            return answer
+        if answer.urn in self.recording.urns():
+            raise DuplicateUrnError(answer.urn)
+        self.recording.resources.append(
+            Registered(
+                type=request.type,
+                name=request.name,
+                urn=answer.urn,
+                inputs=rpc.deserialize_properties(request.object, keep_unknowns=True),
+                parent="" if request.parent.split("::")[-2:-1] == ["pulumi:pulumi:Stack"] else request.parent,
+                provider=request.provider.rsplit("::", 1)[0],
+                providers={package: reference.rsplit("::", 1)[0] for package, reference in request.providers.items()},
+                dependencies=frozenset(request.dependencies),
+                property_dependencies={
+                    key: frozenset(value.urns) for key, value in request.propertyDependencies.items()
+                },
+                protect=request.protect,
+                custom=request.custom,
+                ignore_changes=tuple(request.ignoreChanges),
+            ),
+        )
+        return answer
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        if request.urn.split("::")[-2] == "pulumi:pulumi:Stack":
+            self.recording.stack_outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        return super().RegisterResourceOutputs(request)
+
+
+def record(
+    program: Callable[[], object],
+    *,
+    outputs: Outputs | None = None,
+    config: Mapping[str, str] | None = None,
+    stack: str = "test",
+) -> Recording:
+    """Run a program and return what it registered.
+
+    Args:
+        program: registers resources; what it returns is ignored.
+        outputs: further outputs by type token, for components that answer more than their inputs.
+        config: stack configuration, `zerotrust:settings` as JSON text.
+        stack: the stack's name.
+
+    Raises:
+        DuplicateUrnError: the program registered a URN twice.
+        Exception: whatever the program raised.
+    """
+    recording = Recording()
+    answers = _Mocks(outputs or {})
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        msg = "record() runs its own event loop; call it from a plain test"
+        raise AssertionError(msg)
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    mocks.set_mocks(answers, project="zerotrust", stack=stack, preview=False, monitor=_Recorder(answers, recording))
+    pulumi.runtime.set_all_config(dict(config or {}))
+    SETTINGS.rpc_manager.clear()
+    SETTINGS.outputs.clear()
+    _sync_await(run_pulumi_func(lambda: program() and None))
+    return recording
