@@ -20,7 +20,7 @@ def bounded(limit: int, *parts: str) -> str:
 
 def bucket_name(organization: str, environment: str, region: str, purpose: str, account: str) -> str:
     """A globally unique bucket name: the account id keeps it out of others' reach. Raises ValueError past S3's 63 characters."""
-    name = "-".join((organization, environment, purpose, region, account))
+    name = f"{organization}-{environment}-{purpose}-{region}-{account}"
     if len(name) > S3_NAME_LIMIT:
         msg = f"bucket name {name} has {len(name)} characters, S3 takes {S3_NAME_LIMIT}; shorten organization or environment"
         raise ValueError(msg)

@@ -46,7 +46,10 @@ RegionCode = Annotated[str, *_REGION]
 _ACCOUNT = matching(r"\d{12}", "use the 12 digits of an AWS account id, in quotes")
 AccountId = Annotated[str, BeforeValidator(_text), *_ACCOUNT]
 
-_ARN = matching(r"arn:aws(-us-gov|-cn)?:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:\S+", "use a full ARN, arn:aws:<service>:<region>:<account>:<resource>")
+_ARN = matching(
+    r"arn:aws(-us-gov|-cn)?:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:\S+",
+    "use a full ARN, arn:aws:<service>:<region>:<account>:<resource>",
+)
 Arn = Annotated[str, *_ARN]
 
 _ROLE = matching(

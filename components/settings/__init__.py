@@ -50,7 +50,9 @@ class _UniqueKeys(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 line = key_node.start_mark.line + 1
-                raise yaml.constructor.ConstructorError(None, None, f"{key} = line {line}: this key stands here twice; keep one.", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key} = line {line}: this key stands here twice; keep one.", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -64,10 +66,15 @@ def load_file(path: Path) -> Settings:
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
-        raise SettingsError(path.name, [sentence(("stack",), path.name, "there is no such file; copy Pulumi.dev.yaml and change it")]) from None
+        raise SettingsError(
+            path.name, [sentence(("stack",), path.name, "there is no such file; copy Pulumi.dev.yaml and change it")]
+        ) from None
     except yaml.MarkedYAMLError as error:
         problem = str(error.problem)
-        raise SettingsError(path.name, [problem if "twice" in problem else sentence(("yaml",), str(error.problem_mark), f"write valid YAML ({problem})")]) from None
+        raise SettingsError(
+            path.name,
+            [problem if "twice" in problem else sentence(("yaml",), str(error.problem_mark), f"write valid YAML ({problem})")],
+        ) from None
     config = document.get("config") if isinstance(document, dict) else None
     return load(config.get(CONFIG_KEY) if isinstance(config, dict) else None, path.name)
 

@@ -10,6 +10,7 @@ from components.settings.base import Model, Problem
 from components.types import Name, RoleArn, SourceCidr
 
 LONGEST_BOOTSTRAP_DAYS = 14
+PRIVATE_ENDPOINT = "the API endpoint is private; for the first `pulumi up` use bootstrap_access with cidrs, reason and expires"
 
 
 class NodeGroupSettings(Model):
@@ -62,7 +63,11 @@ class BootstrapAccessSettings(Model):
     def problems(self) -> Iterator[Problem]:
         today = dt.datetime.now(tz=dt.UTC).date()
         if self.expires < today:
-            yield Problem(("expires",), self.expires, "this exception is over; remove bootstrap_access and run from inside the VPC")
+            yield Problem(
+                ("expires",),
+                self.expires,
+                "this exception is over; remove bootstrap_access and run from inside the VPC",
+            )
         if self.expires > today + dt.timedelta(days=LONGEST_BOOTSTRAP_DAYS):
             yield Problem(("expires",), self.expires, f"set a date at most {LONGEST_BOOTSTRAP_DAYS} days ahead")
 
@@ -79,10 +84,7 @@ class KarpenterSettings(Model):
 class ClusterSettings(Model):
     """What is the same in every region's cluster."""
 
-    retired_keys = {  # noqa: RUF012 - a ClassVar declared on the base
-        "endpoint_public_access": "the API endpoint is private; for the first `pulumi up` use bootstrap_access with cidrs, reason and expires",
-        "public_access_cidrs": "the API endpoint is private; for the first `pulumi up` use bootstrap_access with cidrs, reason and expires",
-    }
+    retired_keys = {"endpoint_public_access": PRIVATE_ENDPOINT, "public_access_cidrs": PRIVATE_ENDPOINT}  # noqa: RUF012 - ClassVar on the base
 
     kubernetes_version: Literal["1.34", "1.35"] = "1.35"
     """The minor version; only versions in AWS standard support."""
@@ -102,7 +104,13 @@ class ClusterSettings(Model):
         seen: dict[str, str] = {}
         for name, entry in sorted(self.access.items()):
             if entry.principal in seen:
-                yield Problem(("access", name, "principal"), entry.principal, f"{seen[entry.principal]} names this role already; EKS takes one entry each")
+                yield Problem(
+                    ("access", name, "principal"),
+                    entry.principal,
+                    f"{seen[entry.principal]} names this role already; EKS takes one entry each",
+                )
             seen[entry.principal] = name
             if entry.policy == "edit" and not entry.namespaces:
-                yield Problem(("access", name, "namespaces"), [], "list the namespaces; edit on the whole cluster is not accepted")
+                yield Problem(
+                    ("access", name, "namespaces"), [], "list the namespaces; edit on the whole cluster is not accepted"
+                )

@@ -60,7 +60,11 @@ class ShieldSettings(Model):
 
     def problems(self) -> Iterator[Problem]:
         if self.advanced and not self.proactive_engagement_contacts:
-            yield Problem(("proactive_engagement_contacts",), [], "name at least one contact: Shield's response team calls it during an attack")
+            yield Problem(
+                ("proactive_engagement_contacts",),
+                [],
+                "name at least one contact: Shield's response team calls it during an attack",
+            )
         for contact in self.proactive_engagement_contacts:
             if contact.count("@") != 1 or contact.startswith("@") or contact.endswith("@"):
                 yield Problem(("proactive_engagement_contacts",), contact, "write an e-mail address")
@@ -88,9 +92,11 @@ class EdgeSettings(Model):
     """The API's DNS name; each region also answers at `<region>.<domain>`."""
     hosted_zone: HostedZoneId
     """The public hosted zone that holds the domain."""
-    tls_policy: Literal["ELBSecurityPolicy-TLS13-1-3-2021-06", "ELBSecurityPolicy-TLS13-1-3-PQ-2025-09", "ELBSecurityPolicy-TLS13-1-3-FIPS-2023-04"] = (
-        "ELBSecurityPolicy-TLS13-1-3-2021-06"
-    )
+    tls_policy: Literal[
+        "ELBSecurityPolicy-TLS13-1-3-2021-06",
+        "ELBSecurityPolicy-TLS13-1-3-PQ-2025-09",
+        "ELBSecurityPolicy-TLS13-1-3-FIPS-2023-04",
+    ] = "ELBSecurityPolicy-TLS13-1-3-2021-06"
     """A TLS 1.3-only policy."""
     waf: WafSettings = WafSettings()
     """AWS WAF."""

@@ -11,6 +11,16 @@ from pydantic_core import ErrorDetails
 from components.settings.base import Model, Problem
 
 LONGEST_VALUE = 60
+WANTED = (
+    ("int", "a whole number"),
+    ("bool", "true or false"),
+    ("string", "text in quotes"),
+    ("tuple", "a list"),
+    ("date", "a date in quotes, YYYY-MM-DD"),
+    ("model", "a mapping of keys"),
+    ("dict", "a mapping of keys"),
+)
+"""What pydantic's type errors, by the stem of their name, ask for."""
 
 
 class SettingsError(Exception):
@@ -32,17 +42,22 @@ def shown(value: object) -> str:
 
 
 def sentence(path: Iterable[object], value: object, remedy: str) -> str:
-    """`key = value: remedy.`"""
+    """Return one sentence of the form `key = value: remedy.`."""
     key = ".".join(str(part) for part in path if part != "[key]")
     return f"{key or 'settings'} = {shown(value)}: {remedy.rstrip('.')}."
 
 
 def sentences_of(error: ValidationError, root: type[BaseModel]) -> list[str]:
     """One sentence for each error pydantic found, in the order of the keys."""
-    found: list[str] = []
-    for detail in error.errors():
-        found.extend(_explain(detail, root))
-    return found
+    details = error.errors()
+    return [text for detail in details if not _follows(detail, details) for text in _explain(detail, root)]
+
+
+def _follows(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether a list is only `too_short` because pydantic does not count its bad items, which are reported themselves."""
+    loc = detail["loc"]
+    below = (other["loc"] for other in details if len(other["loc"]) > len(loc))
+    return detail["type"] == "too_short" and any(other[: len(loc)] == loc for other in below)
 
 
 def _explain(detail: ErrorDetails, root: type[BaseModel]) -> list[str]:
@@ -54,35 +69,40 @@ def _explain(detail: ErrorDetails, root: type[BaseModel]) -> list[str]:
 
 
 def _remedy(detail: ErrorDetails, root: type[BaseModel]) -> str:
-    kind, path, context = detail["type"], detail["loc"], detail.get("ctx", {})
-    match kind:
-        case "refused":
-            return str(context["sentence"])
-        case "missing":
-            return f"this key is required; add it ({_meaning(root, path)})" if _meaning(root, path) else "this key is required; add it"
-        case "extra_forbidden":
-            return _unknown_key(root, path)
-        case "enum" | "literal_error":
-            return f"choose one of {context['expected']}"
-        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
-            bound = next(iter(context.values()))
-            word = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than", "less_than": "less than"}
-            return f"use a number of {word[kind]} {bound}"
-        case "too_short" | "too_long":
-            bound = context.get("min_length", context.get("max_length"))
-            return f"list {'at least' if kind == 'too_short' else 'at most'} {bound}, not {context['actual_length']}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return "write a mapping of keys here"
-        case _:
-            wanted = {"int": "a whole number", "bool": "true or false", "string": "text in quotes", "tuple": "a list", "date": "a date in quotes, YYYY-MM-DD"}
-            for stem, words in wanted.items():
-                if kind.startswith(stem):
-                    return f"write {words}, not {_kind_of(detail['input'])}"
-            return str(detail["msg"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    bound = next(iter(context.values()), None)
+    length = context.get("min_length", context.get("max_length"))
+    fixed = {
+        "refused": str(context.get("sentence")),
+        "missing": f"this key is required; add it ({_meaning(root, detail['loc'])})",
+        "extra_forbidden": _unknown_key(root, detail["loc"]) if kind == "extra_forbidden" else "",
+        "enum": f"choose one of {context.get('expected')}",
+        "literal_error": f"choose one of {context.get('expected')}",
+        "string_pattern_mismatch": f"choose one of {context.get('pattern', '').strip('^$()').replace('|', ', ')}",
+        "string_too_short": f"write at least {length} characters",
+        "string_too_long": f"write at most {length} characters",
+        "too_short": f"list at least {length}, not {context.get('actual_length')}",
+        "too_long": f"list at most {length}, not {context.get('actual_length')}",
+        "greater_than_equal": f"use a number of at least {bound}",
+        "less_than_equal": f"use a number of at most {bound}",
+    }
+    if kind in fixed:
+        return fixed[kind]
+    return next(
+        (f"write {words}, not {_kind_of(detail['input'])}" for stem, words in WANTED if kind.startswith(stem)), detail["msg"]
+    )
 
 
 def _kind_of(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a decimal number", str: "text", list: "a list", dict: "a mapping", type(None): "nothing"}
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a decimal number",
+        str: "text",
+        list: "a list",
+        dict: "a mapping",
+        type(None): "nothing",
+    }
     return names.get(type(value), type(value).__name__)
 
 
@@ -96,10 +116,10 @@ def _unknown_key(root: type[BaseModel], path: tuple[int | str, ...]) -> str:
     return f"there is no such key; {hint}"
 
 
-def _meaning(root: type[BaseModel], path: tuple[int | str, ...]) -> str | None:
+def _meaning(root: type[BaseModel], path: tuple[int | str, ...]) -> str:
     model = model_at(root, path[:-1])
     field = model.model_fields.get(str(path[-1])) if model else None
-    return field.description.split(".")[0].replace("\n", " ") if field and field.description else None
+    return (field.description or "").split(".")[0].replace("\n", " ") if field else "see the schema"
 
 
 def model_at(root: type[BaseModel], path: Iterable[object]) -> type[BaseModel] | None:

@@ -17,7 +17,17 @@ from components.settings.network import NetworkSettings, RegionSettings
 from components.settings.tenants import RESERVED_NAMESPACES, TenantSettings
 from components.types import Name, RegionCode
 
-EXAMPLE_DOMAINS = ("example", "example.com", "example.net", "example.org", "test", "invalid", "localhost", "cluster.local", "mycompany.internal")
+EXAMPLE_DOMAINS = (
+    "example",
+    "example.com",
+    "example.net",
+    "example.org",
+    "test",
+    "invalid",
+    "localhost",
+    "cluster.local",
+    "mycompany.internal",
+)
 REGIONS_FOR_HIGH_ASSURANCE = 2
 
 
@@ -94,11 +104,16 @@ class Settings(Model):
         tenant, name = ref.split("/")
         words = " or ".join(kind.rstrip("s") for kind in kinds)
         if tenant not in self.tenants:
-            yield Problem(path, ref, f"there is no tenant {tenant}; declare it under tenants, or name one of {', '.join(sorted(self.tenants)) or 'none yet'}")
+            declared = ", ".join(sorted(self.tenants)) or "none yet"
+            yield Problem(path, ref, f"there is no tenant {tenant}; declare it under tenants, or name one of {declared}")
             return
         known = sorted(itertools.chain.from_iterable(getattr(self.tenants[tenant], kind) for kind in kinds))
         if name not in known:
-            yield Problem(path, ref, f"{tenant} has no {words} {name}; declare it, or name one of {', '.join(known) or 'none yet'}")
+            yield Problem(
+                path,
+                ref,
+                f"{tenant} has no {words} {name}; declare it, or name one of {', '.join(known) or 'none yet'}",
+            )
 
     def _calls(self) -> Iterator[Problem]:
         pairs: dict[tuple[str, str], str] = {}
@@ -110,9 +125,17 @@ class Settings(Model):
             tenant, name = call.callee.split("/")
             service = self.tenants[tenant].services.get(name) if tenant in self.tenants else None
             if service and service.kind == "worker":
-                yield Problem((*path, "callee"), call.callee, "this service is a worker and serves nobody; call another, or set its kind to http")
+                yield Problem(
+                    (*path, "callee"),
+                    call.callee,
+                    "this service is a worker and serves nobody; call another, or set its kind to http",
+                )
             if (call.caller, call.callee) in pairs:
-                yield Problem(path, f"{call.caller} → {call.callee}", f"{pairs[call.caller, call.callee]} declares this pair; put its operations there")
+                yield Problem(
+                    path,
+                    f"{call.caller} → {call.callee}",
+                    f"{pairs[call.caller, call.callee]} declares this pair; put its operations there",
+                )
             pairs.setdefault((call.caller, call.callee), key)
 
     def _stores(self) -> Iterator[Problem]:
@@ -121,7 +144,11 @@ class Settings(Model):
             yield from self._missing((*path, "service"), edge.service, ("services",))
             yield from self._missing((*path, "store"), edge.store, ("databases", "caches"))
             if edge.service.split("/")[0] != edge.store.split("/")[0]:
-                yield Problem((*path, "store"), edge.store, "name a store of the service's own tenant; other tenants' data is reached through their services")
+                yield Problem(
+                    (*path, "store"),
+                    edge.store,
+                    "name a store of the service's own tenant; other tenants' data is reached through their services",
+                )
 
     def _egress(self) -> Iterator[Problem]:
         for key, edge in sorted(self.access.egress.items()):
@@ -134,17 +161,27 @@ class Settings(Model):
             yield from self._missing((*path, "service"), route.service, ("services",))
             tenant = route.service.split("/")[0]
             if tenant in self.tenants and self.tenants[tenant].usage is None:
-                yield Problem(("tenants", tenant, "usage"), None, f"declare the usage limits; {'.'.join(path)} leads to this tenant")
+                yield Problem(
+                    ("tenants", tenant, "usage"),
+                    None,
+                    f"declare the usage limits; {'.'.join(path)} leads to this tenant",
+                )
             for ref in route.clients:
                 yield from self._missing((*path, "clients"), ref, ("clients",))
                 owner, name = ref.split("/")
                 client = self.tenants[owner].clients.get(name) if owner in self.tenants else None
                 for scope in sorted(set(route.scopes) - set(client.scopes)) if client else ():
-                    yield Problem((*path, "scopes"), scope, f"{ref} is never given this scope; add it to the client or drop it here")
+                    yield Problem(
+                        (*path, "scopes"),
+                        scope,
+                        f"{ref} is never given this scope; add it to the client or drop it here",
+                    )
             for operation in route.operations:
                 for method, public in itertools.product(operation.methods, operation.paths):
                     if (tenant, method, public) in taken:
-                        yield Problem(path, f"{method} {public}", f"{taken[tenant, method, public]} routes this already; keep one")
+                        yield Problem(
+                            path, f"{method} {public}", f"{taken[tenant, method, public]} routes this already; keep one"
+                        )
                     taken.setdefault((tenant, method, public), key)
 
     def _principals(self) -> Iterator[Problem]:
@@ -154,9 +191,11 @@ class Settings(Model):
                 yield Problem(
                     ("cluster", "access", name, "policy"),
                     entry.policy,
-                    "only account.deployer_role and account.security_contact_role may administer the whole cluster; list namespaces or choose view",
+                    "list namespaces or choose view; only account.deployer_role and account.security_contact_role administer the cluster",
                 )
-        if not any(entry.principal == self.account.deployer_role and entry.policy == "admin" for entry in self.cluster.access.values()):
+        if not any(
+            entry.principal == self.account.deployer_role and entry.policy == "admin" for entry in self.cluster.access.values()
+        ):
             yield Problem(
                 ("cluster", "access"),
                 sorted(self.cluster.access),
@@ -168,16 +207,28 @@ class Settings(Model):
         if len(self.regions) < REGIONS_FOR_HIGH_ASSURANCE:
             yield Problem(("regions",), sorted(self.regions), "add a second region; assurance high survives the loss of one")
         if any(base == domain or base.endswith(f".{domain}") for domain in EXAMPLE_DOMAINS):
-            yield Problem(("identity", "trust_domain_base"), base, "choose a trust domain of your own; assurance high refuses example names")
+            yield Problem(
+                ("identity", "trust_domain_base"),
+                base,
+                "choose a trust domain of your own; assurance high refuses example names",
+            )
         if self.network.nat != "per_zone":
             yield Problem(("network", "nat"), self.network.nat, "use per_zone; assurance high survives the loss of a zone")
         if self.audit.worm_mode != "COMPLIANCE":
-            yield Problem(("audit", "worm_mode"), self.audit.worm_mode, "use COMPLIANCE; with GOVERNANCE a permission can delete evidence")
+            yield Problem(
+                ("audit", "worm_mode"),
+                self.audit.worm_mode,
+                "use COMPLIANCE; with GOVERNANCE a permission can delete evidence",
+            )
         for key in ("log_retention_days", "worm_retention_days"):
             if getattr(self.audit, key) < 365:  # noqa: PLR2004 - the catalogue's AUD-04 and S3-05 ask for a year
                 yield Problem(("audit", key), getattr(self.audit, key), "keep evidence for at least 365 days with assurance high")
         if self.edge.waf.count_only:
-            yield Problem(("edge", "waf", "count_only"), list(self.edge.waf.count_only), "empty it; with assurance high every rule blocks")
+            yield Problem(
+                ("edge", "waf", "count_only"),
+                list(self.edge.waf.count_only),
+                "empty it; with assurance high every rule blocks",
+            )
         for guard, on in sorted(self.account.guards.model_dump().items()):
             if not on:
                 yield Problem(("account", "guards", guard), on, "turn it on; assurance high needs every account guard")

@@ -9,8 +9,10 @@ from components.settings.base import Model, Problem
 from components.types import Cpu, Image, Memory, Name, Port, RegionCode, Scope, Storage
 
 RESERVED_NAMESPACES = frozenset(
-    "default kube-system kube-public kube-node-lease spire istio-system istio-ingress istio-egress gatekeeper-system kyverno "
-    "falco vault observability velero chaos-mesh argocd cert-manager platform".split(),
+    (
+        "default kube-system kube-public kube-node-lease spire istio-system istio-ingress istio-egress gatekeeper-system "
+        "kyverno falco vault observability velero chaos-mesh argocd cert-manager platform"
+    ).split()
 )
 
 
@@ -78,7 +80,11 @@ class UsageSettings(Model):
 
     def problems(self) -> Iterator[Problem]:
         if self.requests_per_day < self.requests_per_second:
-            yield Problem(("requests_per_day",), self.requests_per_day, "use at least requests_per_second: a day has more than one second")
+            yield Problem(
+                ("requests_per_day",),
+                self.requests_per_day,
+                "use at least requests_per_second: a day has more than one second",
+            )
 
 
 class QuotaSettings(Model):
@@ -119,5 +125,9 @@ class TenantSettings(Model):
         for kind in ("services", "databases", "caches"):
             for name in getattr(self, kind):
                 if name in taken:
-                    yield Problem((kind, name), name, f"{taken[name]} has this name already; give each workload of a tenant a name of its own")
+                    yield Problem(
+                        (kind, name),
+                        name,
+                        f"{taken[name]} has this name already; give each workload of a tenant a name of its own",
+                    )
                 taken.setdefault(name, kind)
