@@ -1,0 +1,64 @@
+# Two commands matter: `make preview STACK=dev` and `make test`. Everything they need they set up themselves.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+STACK  ?= dev
+DIFF   ?=
+PLUGINS ?=
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+
+VENV := .venv
+PY   := $(VENV)/bin/python
+READY := $(VENV)/.ready
+CODE := __main__.py components policy sandbox tests bench
+
+.PHONY: help setup preview policy test lint format bench lock docs ledger clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Create the Python environment from the lock file, hashes checked
+$(READY): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
+	@echo "Python environment: installing the locked packages into $(VENV) (about a minute) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+preview: $(READY) ## Preview STACK=dev|prod on the real engine, offline; DIFF=1 shows the engine's diff
+	@$(PY) -m sandbox.preview --stack $(STACK) $(if $(DIFF),--diff) $(if $(PLUGINS),--plugins $(PLUGINS))
+
+policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, with the policy pack
+	@$(PY) -m policy.judge --stack $(STACK) $(if $(STATE),--state $(STATE))
+
+test: lint ## Lint, types, then every test
+	@$(PY) -m sandbox.engine
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile
+
+lint: $(READY) ## Ruff, mypy and the import contracts
+	@$(VENV)/bin/ruff check --quiet $(CODE)
+	@$(VENV)/bin/ruff format --quiet --check $(CODE)
+	@$(VENV)/bin/mypy --no-error-summary
+	@mkdir -p build && $(VENV)/bin/lint-imports --no-timing > build/lint-imports.log 2>&1 || { cat build/lint-imports.log; exit 1; }
+
+format: $(READY) ## Format the code
+	@$(VENV)/bin/ruff format $(CODE)
+	@$(VENV)/bin/ruff check --fix --quiet $(CODE) || true
+
+bench: $(READY) ## Measure preview against its floor; writes build/bench/bench.json
+	@$(PY) -m bench.preview
+
+docs: $(READY) ## Regenerate the reference pages and the picture from the program
+	@$(PY) -m docs.generate
+
+ledger: $(READY) ## Rewrite the URN ledgers after an intended change; review the diff: a line removed is a resource replaced
+	@$(PY) -m tests.support.ledger
+
+lock: $(READY) ## Rewrite the lock files from requirements*.in (needs uv)
+	uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.txt requirements.in
+	uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements-dev.txt requirements-dev.in
+
+clean: ## Remove build/; the tool cache outside the tree stays
+	rm -rf build
