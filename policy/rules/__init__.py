@@ -1,0 +1,1 @@
+"""One module per control, each with a pure ``validate`` over decoded values."""
