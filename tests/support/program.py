@@ -1,0 +1,57 @@
+"""The real program under the recording monitor, with a stack's settings or a change of them."""
+
+import copy
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.settings import CONFIG_KEY
+from tests.support.monitor import Recording, record
+
+ROOT = Path(__file__).parents[2]
+STACKS = ("dev", "prod")
+
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "eks:index:Cluster": {
+        "core": {"endpoint": "https://cluster.internal", "provider": None},
+        "eksCluster": {"name": "cluster", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/cluster"},
+    },
+}
+"""What a remote component answers: the mocks see it as one opaque resource, its children are the engine tier's."""
+
+
+@cache
+def stack_settings(stack: str) -> dict[str, Any]:
+    """The settings of a shipped stack as plain data. Do not change what you get: take `changed`."""
+    settings: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"][CONFIG_KEY]
+    return settings
+
+
+def changed(stack: str) -> dict[str, Any]:
+    """A copy of a stack's settings, to be changed."""
+    return copy.deepcopy(stack_settings(stack))
+
+
+def program() -> None:
+    """The program's own `main`."""
+    spec = importlib.util.spec_from_file_location("zerotrust_program", ROOT / "__main__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main()
+
+
+def record_settings(settings: dict[str, Any], stack: str) -> Recording:
+    """What the program registers for these settings."""
+    return record(program, outputs=OUTPUTS, config={CONFIG_KEY: json.dumps(settings)}, stack=stack)
+
+
+@cache
+def record_stack(stack: str) -> Recording:
+    """What the program registers for a shipped stack; recorded once for all tests of a process."""
+    return record_settings(stack_settings(stack), stack)
