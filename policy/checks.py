@@ -104,6 +104,8 @@ def covered(
 
 def best(attempts: Sequence[list[Finding]]) -> list[Finding]:
     """One clean attempt is enough; else the one nearest to it, known violations counting before unknowns."""
-    if not attempts:
-        return []
-    return list(min(attempts, key=lambda found: (sum(isinstance(f, Violation) for f in found), len(found))))
+
+    def distance(found: list[Finding]) -> tuple[int, int]:
+        return sum(isinstance(one, Violation) for one in found), len(found)
+
+    return min(attempts, key=distance, default=[])

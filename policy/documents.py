@@ -91,13 +91,13 @@ def statements(document: Any, path: str) -> list[Statement] | Unknown:
         UnreadableDocumentError: for what IAM would not read either; the message holds nothing of the text.
     """
     readable = _object(document)
-    if isinstance(readable, Unknown):
-        return UNKNOWN
+    if not isinstance(readable, dict):
+        return readable
     names = {str(key).lower(): key for key in readable}
     found = []
     for where, body in elements(readable.get(names.get("statement", "Statement")), f"{path}.Statement"):
-        if body is UNKNOWN:
-            return UNKNOWN
+        if isinstance(body, Unknown):
+            return body
         if not isinstance(body, dict):
             msg = "has a statement that is no object"
             raise UnreadableDocumentError(msg)

@@ -14,7 +14,7 @@ from pulumi_policy import policy as sdk
 from policy.catalogue import Control
 from policy.engine import Engine, Outcome, Verdict
 from policy.model import Provider, Resource
-from policy.values import decode_struct
+from policy.values import decode_struct, provider_props
 
 PACK_NAME = "zerotrust"
 SDK_SERVICER = "_PolicyAnalyzerServicer"
@@ -28,7 +28,9 @@ class NotServedError(RuntimeError):
 
 def decode_provider(provider: Any) -> Provider:
     """The provider of a request, as plain values."""
-    return Provider(type=provider.type, urn=provider.urn, name=provider.name, props=decode_struct(provider.properties))
+    return Provider(
+        type=provider.type, urn=provider.urn, name=provider.name, props=provider_props(decode_struct(provider.properties))
+    )
 
 
 def decode_request(request: Any) -> Resource:
@@ -98,12 +100,14 @@ class DecodeOnceServicer(_BASE):  # type: ignore[misc]
         self._registered = {self.by_policy[one.name].id: one for one in registered}
 
     def Analyze(self, request: Any, _context: Any) -> Any:  # noqa: N802 the protocol's name
+        """Judges one resource."""
         self._configure_runtime_settings()
         enabled = self._enabled(self.engine.controls_for(request.type))
         outcomes = self.engine.judge_resource(decode_request(request), enabled, self._params) if enabled else ()
         return self._response(outcomes)
 
     def AnalyzeStack(self, request: Any, _context: Any) -> Any:  # noqa: N802 the protocol's name
+        """Judges the stack as a whole."""
         self._configure_runtime_settings()
         resources = [decode_stack_resource(message) for message in request.resources]
         return self._response(self.engine.judge_stack(resources, self._enabled(self.by_policy.values()), self._params))

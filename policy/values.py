@@ -1,6 +1,7 @@
 """Plain values out of the engine's wire form, with one explicit marker for what is not known yet."""
 
 import enum
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -133,3 +134,17 @@ def number(value: Any) -> float | None:
         except ValueError:
             return None
     return None
+
+
+def provider_props(props: Mapping[str, Any]) -> dict[str, Any]:
+    """A provider's properties with lists and objects out of the JSON text in which the engine keeps them."""
+    return {key: _from_json(value) for key, value in props.items()}
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return plain(json.loads(value))
+        except ValueError:
+            return value
+    return value
