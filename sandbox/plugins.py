@@ -26,9 +26,18 @@ def chosen() -> dict[str, Kind]:
     return {package: "real" if real and installed(package) else "stand-in" for package in MODULES}
 
 
-def _script(path: Path, module: str, *arguments: str) -> None:
+# The engine hands the pack's runtime options (virtualenv, toolchain, …) to this executable; here the interpreter is
+# already chosen, and `pulumi.policy` does not know them.
+_WITHOUT_RUNTIME_OPTIONS: Final = """for argument do
+  shift
+  case "$argument" in -virtualenv=*|-toolchain=*|-typechecker=*|-root=*) ;; *) set -- "$@" "$argument" ;; esac
+done
+"""
+
+
+def _script(path: Path, module: str, *arguments: str, before: str = "") -> None:
     call = " ".join(map(shlex.quote, [sys.executable, "-m", module, *arguments]))
-    text = f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {call} "$@"\n'
+    text = f'#!/bin/sh\n{before}PYTHONPATH={shlex.quote(str(ROOT))} exec {call} "$@"\n'
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     fresh = path.with_suffix(f".{os.getpid()}")
@@ -46,4 +55,4 @@ def install(folder: Path, plugins: Mapping[str, Kind]) -> None:
             _script(path, "sandbox.standin", package)
         else:
             path.unlink(missing_ok=True)
-    _script(folder / "pulumi-analyzer-policy-python", "pulumi.policy")
+    _script(folder / "pulumi-analyzer-policy-python", "pulumi.policy", before=_WITHOUT_RUNTIME_OPTIONS)
