@@ -3,16 +3,12 @@
 import pulumi
 
 from components.platform import Platform
-from components.settings import SettingsError, load
+from components.settings import load
 
 
 def main() -> None:
     """Build one environment and export what its operators and peers need."""
-    try:
-        settings = load(pulumi.Config("zerotrust").get_object("settings"), f"stack {pulumi.get_stack()}")
-    except SettingsError as refusal:
-        raise pulumi.RunError(str(refusal)) from None
-
+    settings = load(pulumi.Config("zerotrust").get_object("settings"), f"stack {pulumi.get_stack()}")
     platform = Platform(settings.environment, settings)
 
     pulumi.export("domain", settings.edge.domain)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin
 
+import pulumi
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -23,8 +24,8 @@ WANTED = (
 """What pydantic's type errors, by the stem of their name, ask for."""
 
 
-class SettingsError(Exception):
-    """Settings that must not load. `user_facing`: printed as it stands, without a traceback."""
+class SettingsError(pulumi.RunError):
+    """Settings that must not load. Pulumi prints a RunError's message without a traceback; so does the offline preview."""
 
     user_facing = True
 

@@ -191,7 +191,7 @@ class Settings(Model):
                 yield Problem(
                     ("cluster", "access", name, "policy"),
                     entry.policy,
-                    "list namespaces or choose view; only account.deployer_role and account.security_contact_role administer the cluster",
+                    "list namespaces or choose view; only the deployer and the break-glass role administer the whole cluster",
                 )
         if not any(
             entry.principal == self.account.deployer_role and entry.policy == "admin" for entry in self.cluster.access.values()

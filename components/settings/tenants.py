@@ -9,10 +9,11 @@ from components.settings.base import Model, Problem
 from components.types import Cpu, Image, Memory, Name, Port, RegionCode, Scope, Storage
 
 RESERVED_NAMESPACES = frozenset(
-    (
-        "default kube-system kube-public kube-node-lease spire istio-system istio-ingress istio-egress gatekeeper-system "
-        "kyverno falco vault observability velero chaos-mesh argocd cert-manager platform"
-    ).split()
+    {
+        *("default", "kube-system", "kube-public", "kube-node-lease"),
+        *("spire", "istio-system", "istio-ingress", "istio-egress", "cert-manager", "platform"),
+        *("gatekeeper-system", "kyverno", "falco", "vault", "observability", "velero", "chaos-mesh", "argocd"),
+    }
 )
 
 
