@@ -145,11 +145,15 @@ def resolve(report: Report = _quiet) -> Engine:
         raise ToolError(msg) from error
 
 
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 def main() -> int:
     """Prints version, source and path; exit code 1 when there is no CLI."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     try:
-        engine = resolve(lambda line: sys.stderr.write(f"{line}\n") and None)
+        engine = resolve(_to_stderr)
     except ToolError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -29,7 +29,7 @@ class Record:
             meta = event.resource_pre_event.metadata
             self.steps.append((str(getattr(meta.op, "value", meta.op)), meta.urn))
             if meta.new is not None:
-                self.inputs[meta.urn] = dict(meta.new.inputs)
+                self.inputs[meta.urn] = dict(meta.new.inputs or {})
         if event.diagnostic_event is not None and event.diagnostic_event.severity != "debug":
             self.said.append(event.diagnostic_event.message)
 

@@ -172,7 +172,8 @@ def raw_events() -> Iterator[None]:
 
     Restores the SDK's own reading afterwards.
     """
-    original = events.EngineEvent.__dict__["from_json"]
+    name = "from_json"
+    original = events.EngineEvent.__dict__[name]
 
     def from_json(cls: type[events.EngineEvent], data: dict[str, Any]) -> events.EngineEvent:
         event: events.EngineEvent = original.__func__(cls, data)
@@ -181,8 +182,8 @@ def raw_events() -> Iterator[None]:
             event.policy_event.resource_urn = data["policyEvent"].get("resourceUrn", "")
         return event
 
-    events.EngineEvent.from_json = classmethod(from_json)  # type: ignore[method-assign,assignment]
+    setattr(events.EngineEvent, name, classmethod(from_json))
     try:
         yield
     finally:
-        events.EngineEvent.from_json = original
+        setattr(events.EngineEvent, name, original)

@@ -6,7 +6,7 @@ the SDK's types say. Numbers travel as doubles, so 5.0 is an integer. Unknown va
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sandbox.standin import wire
 from sandbox.standin.schema import Schema, input_schema
@@ -37,18 +37,22 @@ def _kind(value: Any) -> str:
     return {bool: "a boolean", str: "a string"}.get(type(value), "a number")
 
 
+_TESTS: Final[Mapping[str, Callable[[Shape, Any], bool]]] = {
+    "any": lambda _, __: True,
+    "str": lambda _, value: isinstance(value, str),
+    "bool": lambda _, value: isinstance(value, bool),
+    "int": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+    "float": lambda _, value: isinstance(value, _NUMBER) and not isinstance(value, bool),
+    "enum": lambda shape, value: value in shape.values,
+    "asset": lambda _, value: wire.signature(value) in wire.ASSETS,
+    # The engine hands a custom resource over as its id where a provider asks for plain values.
+    "resource": lambda _, value: isinstance(value, str) or wire.signature(value) == wire.REFERENCE,
+}
+
+
 def _is_scalar(shape: Shape, value: Any) -> bool:
-    return {
-        "any": lambda: True,
-        "str": lambda: isinstance(value, str),
-        "bool": lambda: isinstance(value, bool),
-        "int": lambda: isinstance(value, int) and not isinstance(value, bool),
-        "float": lambda: isinstance(value, _NUMBER) and not isinstance(value, bool),
-        "enum": lambda: value in shape.values,
-        "asset": lambda: wire.signature(value) in wire.ASSETS,
-        # The engine hands a custom resource over as its id where a provider asks for plain values.
-        "resource": lambda: isinstance(value, str) or wire.signature(value) == wire.REFERENCE,
-    }.get(shape.form, lambda: False)()
+    test = _TESTS.get(shape.form)
+    return test is not None and test(shape, value)
 
 
 def _nested(shape: Shape, value: Any, path: str) -> list[Failure] | None:

@@ -19,29 +19,39 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+def _absent(values: Mapping[str, Any], key: str) -> bool:
+    return values.get(key) is None
+
+
+def _in_mappings(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for key in sorted({*old, *new}):
+        inner = _join(path, key)
+        if _absent(new, key) != _absent(old, key):
+            yield inner, "DELETE" if _absent(new, key) else "ADD"
+        elif not _absent(new, key):
+            yield from changes(old[key], new[key], inner)
+
+
+def _in_lists(old: list[Any], new: list[Any], path: str) -> Iterator[tuple[str, str]]:
+    for i, (before, after) in enumerate(zip(old, new, strict=False)):
+        yield from changes(before, after, f"{path}[{i}]")
+    for i in range(len(new), len(old)):
+        yield f"{path}[{i}]", "DELETE"
+    for i in range(len(old), len(new)):
+        yield f"{path}[{i}]", "ADD"
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict) and wire.SIGNATURE not in value
+
+
 def changes(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Paths that differ, each with `ADD`, `DELETE` or `UPDATE`; an unknown new value counts as changed."""
-    if old == new:
-        return
-    if isinstance(old, dict) and isinstance(new, dict) and wire.SIGNATURE not in old and wire.SIGNATURE not in new:
-        for key in sorted({*old, *new}):
-            inner = _join(path, key)
-            if key not in new or new[key] is None:
-                if old.get(key) is not None:
-                    yield inner, "DELETE"
-            elif key not in old or old[key] is None:
-                yield inner, "ADD"
-            else:
-                yield from changes(old[key], new[key], inner)
+    if _is_mapping(old) and _is_mapping(new):
+        yield from _in_mappings(old, new, path)
     elif isinstance(old, list) and isinstance(new, list):
-        for i in range(max(len(old), len(new))):
-            if i >= len(new):
-                yield f"{path}[{i}]", "DELETE"
-            elif i >= len(old):
-                yield f"{path}[{i}]", "ADD"
-            else:
-                yield from changes(old[i], new[i], f"{path}[{i}]")
-    else:
+        yield from _in_lists(old, new, path)
+    elif old != new:
         yield path, "UPDATE"
 
 

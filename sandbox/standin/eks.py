@@ -5,9 +5,8 @@ under the same URN. Not stood in for: the default node group (Auto Scaling group
 Mode, `NodeGroup`, `NodeGroupV2` and custom launch templates; asking for one is refused with a sentence, never ignored.
 """
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import pulumi
 from google.protobuf import empty_pb2
@@ -23,7 +22,7 @@ from sandbox.standin.eks_nodes import ManagedNodeGroup, NodeGroupSecurityGroup
 from sandbox.standin.provider import StandIn
 from sandbox.standin.schema import UnknownTypeError, package_version, resource_schema
 
-_COMPONENTS = {
+_COMPONENTS: Final[Mapping[str, Callable[..., Any]]] = {
     "eks:index:Cluster": Cluster,
     "eks:index:ManagedNodeGroup": ManagedNodeGroup,
     "eks:index:NodeGroupSecurityGroup": NodeGroupSecurityGroup,
@@ -84,14 +83,9 @@ class EksStandIn(ProviderServicer):  # type: ignore[misc,unused-ignore]
         else:
             message = f"{request.type} {request.name!r}: " + "; ".join(f"{f.path}: {f.reason}" for f in failures)
         if failures or request.type not in _COMPONENTS:
-            details = [{"property_path": f.path, "reason": f"{request.type}: {f.path}: {f.reason}"} for f in failures]
+            details: Any = [{"property_path": f.path, "reason": f"{request.type}: {f.path}: {f.reason}"} for f in failures]
             if not failures:
                 message = f"{request.type} {request.name!r}: no stand-in for this component ({', '.join(_COMPONENTS)})"
             status = self.create_grpc_invalid_properties_status(message, details)
             await context.abort_with_status(status)
         return await super().Construct(request, context)
-
-
-def as_json(value: pulumi.Output[Any]) -> pulumi.Output[str]:
-    """A structure as JSON text."""
-    return value.apply(json.dumps)

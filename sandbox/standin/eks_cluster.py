@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
+from sandbox.standin.eks_inside import aws_auth, storage_classes
 from sandbox.standin.eks_parts import ServiceRole, access_entries, kubeconfig, node_security_group
 
 _NOT_STOOD_IN = ("fargate", "autoMode", "creationRoleProvider")
@@ -45,7 +46,7 @@ class Cluster(pulumi.ComponentResource):
 
     state: dict[str, Any]
 
-    def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:  # noqa: D107
+    def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eks:index:Cluster", name, {}, opts)
         problems = _problems(args)
         if problems:
@@ -69,14 +70,16 @@ class Cluster(pulumi.ComponentResource):
         )
         instance_roles = self._instance_roles()
         self._access(instance_roles, provider)
-        self._storage_classes(provider)
+        storage_classes(self._name, args.get("storageClasses") or {}, self, provider)
         self._vpc_cni(provider)
         coredns = args.get("corednsAddonOptions") or {}
         if coredns.get("enabled") is True or coredns.get("configurationValues"):
             self._addon("coredns", coredns, default=True)
         oidc = self._oidc_provider()
         nodes, rule = self._nodes(group)
-        self.state = self._state(role, group, nodes, rule, oidc, config, provider, instance_roles)
+        self.state = self._state(
+            role, group, nodes=(nodes, rule), oidc=oidc, config=config, provider=provider, roles=instance_roles
+        )
         self.register_outputs(self.state)
 
     def _child(self, **options: Any) -> pulumi.ResourceOptions:
@@ -129,19 +132,19 @@ class Cluster(pulumi.ComponentResource):
 
     def _cluster(self, role: ServiceRole | None, group: Any) -> aws.eks.Cluster:
         args = self._args
-        network = None
+        network: Any = None
         if args.get("kubernetesServiceIpAddressRange") or args.get("ipFamily"):
             network = {
                 "service_ipv4_cidr": args.get("kubernetesServiceIpAddressRange"),
                 "ip_family": args.get("ipFamily") or "ipv4",
             }
-        access = None
+        access: Any = None
         if args.get("authenticationMode"):
             access = {
                 "authentication_mode": args["authenticationMode"],
                 "bootstrap_cluster_creator_admin_permissions": True,
             }
-        encryption = None
+        encryption: Any = None
         if args.get("encryptionConfigKeyArn"):
             encryption = {"provider": {"key_arn": args["encryptionConfigKeyArn"]}, "resources": ["secrets"]}
         addons = args.get("bootstrapSelfManagedAddons")
@@ -237,30 +240,7 @@ class Cluster(pulumi.ComponentResource):
     def _access(self, roles: list[Any], provider: k8s.Provider) -> None:
         args, mode = self._args, self._args.get("authenticationMode")
         if mode != "API":
-            instance = pulumi.Output.all(*[role.arn for role in roles]).apply(
-                lambda arns: [
-                    {
-                        "roleArn": arn,
-                        "username": "system:node:{{EC2PrivateDNSName}}",
-                        "groups": ["system:bootstrappers", "system:nodes"],
-                    }
-                    for arn in arns
-                ]
-            )
-            data = {"mapRoles": _mappings("role", args.get("roleMappings"), instance)}
-            if args.get("userMappings"):
-                data["mapUsers"] = _mappings("user", args["userMappings"], [])
-            k8s.core.v1.ConfigMap(
-                f"{self._name}-nodeAccess",
-                immutable=False,
-                metadata={
-                    "name": "aws-auth",
-                    "namespace": "kube-system",
-                    "annotations": {"pulumi.com/patchForce": "true"},
-                },
-                data=data,
-                opts=self._child(provider=provider),
-            )
+            aws_auth(self._name, roles, args, self._child(provider=provider))
         if mode not in _ENTRY_MODES:
             return
         if args.get("createInstanceRole") or args.get("instanceRole") is not None:
@@ -268,33 +248,11 @@ class Cluster(pulumi.ComponentResource):
             access_entries(self._name, self._cluster_resource, default, self)
         access_entries(self._name, self._cluster_resource, args.get("accessEntries") or {}, self)
 
-    def _storage_classes(self, provider: k8s.Provider) -> None:
-        classes = self._args.get("storageClasses") or {}
-        if isinstance(classes, str):
-            classes = {classes: {"type": classes, "default": True}}
-        for key, entry in classes.items():
-            parameters = {"type": entry["type"]}
-            for option in ("encrypted", "iopsPerGb", "kmsKeyId"):
-                if entry.get(option) is not None:
-                    parameters[option] = pulumi.Output.from_input(entry[option]).apply(_as_text)
-            metadata = dict(entry.get("metadata") or {})
-            if entry.get("default"):
-                mark = {"storageclass.kubernetes.io/is-default-class": "true"}
-                metadata["annotations"] = {**(metadata.get("annotations") or {}), **mark}
-            k8s.storage.v1.StorageClass(
-                f"{self._name.lower()}-{key}",
-                metadata=metadata,
-                provisioner="kubernetes.io/aws-ebs",
-                parameters=parameters,
-                allow_volume_expansion=entry.get("allowVolumeExpansion"),
-                mount_options=entry.get("mountOptions"),
-                reclaim_policy=entry.get("reclaimPolicy"),
-                volume_binding_mode=entry.get("volumeBindingMode"),
-                opts=self._child(provider=provider),
-            )
-
     def _issuer(self) -> pulumi.Output[str]:
-        return self._cluster_resource.identities.apply(lambda found: found[0].oidcs[0].issuer or "")
+        def first(identities: Any) -> str:
+            return identities[0].oidcs[0].issuer or ""
+
+        return self._cluster_resource.identities.apply(first)
 
     def _oidc_provider(self) -> aws.iam.OpenIdConnectProvider | None:
         if not self._args.get("createOidcProvider"):
@@ -326,21 +284,22 @@ class Cluster(pulumi.ComponentResource):
         self,
         role: ServiceRole | None,
         group: Any,
-        nodes: Any,
-        rule: Any,
+        *,
+        nodes: tuple[Any, Any],
         oidc: Any,
         config: pulumi.Output[Any],
         provider: k8s.Provider,
         roles: list[Any],
     ) -> dict[str, Any]:
         cluster = self._cluster_resource
+        node_group, rule = nodes
         own = cluster.vpc_config.apply(lambda found: found.cluster_security_group_id or "")
         core = {
             "cluster": cluster,
             "clusterIamRole": role.role if role else self._args["serviceRole"],
             "endpoint": cluster.endpoint,
             "instanceRoles": roles,
-            "nodeGroupOptions": {"nodeSecurityGroup": nodes, "clusterIngressRule": rule},
+            "nodeGroupOptions": {"nodeSecurityGroup": node_group, "clusterIngressRule": rule},
             "provider": provider,
             "subnetIds": self._subnets(),
             "vpcId": self._args["vpcId"],
@@ -354,8 +313,8 @@ class Cluster(pulumi.ComponentResource):
             "eksCluster": cluster,
             "clusterSecurityGroup": group,
             "clusterSecurityGroupId": group.id if group is not None else own,
-            "nodeSecurityGroup": nodes,
-            "nodeSecurityGroupId": nodes.id if nodes is not None else own,
+            "nodeSecurityGroup": node_group,
+            "nodeSecurityGroupId": node_group.id if node_group is not None else own,
             "eksClusterIngressRule": rule,
             "clusterIngressRuleId": rule.security_group_rule_id if rule is not None else "",
             "instanceRoles": roles,
@@ -369,19 +328,3 @@ class Cluster(pulumi.ComponentResource):
             "oidcProviderUrl": self._issuer(),
             "oidcIssuer": self._issuer().apply(lambda url: url.replace("https://", "")),
         }
-
-
-def _as_text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, (bool, int)) else str(value)
-
-
-def _mappings(kind: str, given: Any, more: Any) -> pulumi.Output[str]:
-    """The text of aws-auth's mapRoles or mapUsers; JSON, which YAML readers take."""
-    return pulumi.Output.all(given or [], more).apply(
-        lambda known: json.dumps(
-            [
-                {f"{kind}arn": entry[f"{kind}Arn"], "username": entry["username"], "groups": entry["groups"]}
-                for entry in [*known[0], *known[1]]
-            ]
-        )
-    )

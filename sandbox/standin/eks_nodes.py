@@ -58,7 +58,7 @@ class ManagedNodeGroup(pulumi.ComponentResource):
 
     state: dict[str, Any]
 
-    def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:  # noqa: D107
+    def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eks:index:ManagedNodeGroup", name, {}, opts)
         problems = [f"{key}: no stand-in for custom launch templates" for key in _LAUNCH_TEMPLATE if args.get(key)]
         if args.get("nodeRole") is None and args.get("nodeRoleArn") is None:
@@ -77,7 +77,7 @@ class ManagedNodeGroup(pulumi.ComponentResource):
         subnets = args.get("subnetIds")
         if subnets is None:
             subnets = core.apply(lambda found: _of(found, "subnetIds", "subnet_ids") or [])
-        scaling = pulumi.Output.from_input(args.get("scalingConfig") or {}).apply(
+        scaling: Any = pulumi.Output.from_input(args.get("scalingConfig") or {}).apply(
             lambda known: {
                 "desired_size": known.get("desiredSize", 2),
                 "min_size": known.get("minSize", 1),
@@ -105,7 +105,7 @@ class NodeGroupSecurityGroup(pulumi.ComponentResource):
 
     state: dict[str, Any]
 
-    def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:  # noqa: D107
+    def __init__(self, name: str, args: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eks:index:NodeGroupSecurityGroup", name, {}, opts)
         group, rule = node_security_group(
             name,

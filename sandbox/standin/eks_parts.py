@@ -13,7 +13,7 @@ class ServiceRole(pulumi.ComponentResource):
 
     role: aws.iam.Role
 
-    def __init__(  # noqa: D107  the class says it
+    def __init__(
         self,
         name: str,
         *,

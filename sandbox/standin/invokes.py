@@ -96,7 +96,7 @@ def _get_partition(_: Mapping[str, Any], region: str, __: str) -> dict[str, Any]
 
 
 def _zones(arguments: Mapping[str, Any], region: str, _: str) -> dict[str, Any]:
-    names = [name for name in (f"{region}{letter}" for letter in "abc")]
+    names = [f"{region}{letter}" for letter in "abc"]
     excluded = arguments.get("excludeNames") or []
     names = [name for name in names if name not in excluded]
     ids = [f"{region}-az{i + 1}" for i in range(len(names))]

@@ -133,21 +133,25 @@ def _made(kind: Any, name: str, who: Identity, depth: int = 0) -> Any:
 
 
 def _text(name: str, who: Identity) -> str:
-    lowered = name.lower()
-    if lowered == "arn" or (lowered.endswith("arn") and lowered != "rolearn"):
-        return who.arn
-    if name in ("ownerId", "accountId", "registryId"):
-        return who.account
-    if name == "region":
-        return who.region
-    if name == "name":
-        return who.name
-    if lowered.endswith(("endpoint", "url", "invokeurl")):
-        return f"https://{digest(who.seed, name, length=10)}.{who.service}.{who.region}.amazonaws.com"
-    if lowered.endswith(("dnsname", "domainname", "fqdn")):
-        return f"{digest(who.seed, name, length=10)}.{who.service}.{who.region}.amazonaws.com"
-    if lowered.endswith("id"):
-        return digest(who.seed, name, length=20)
+    exact = {
+        "ownerId": who.account,
+        "accountId": who.account,
+        "registryId": who.account,
+        "region": who.region,
+        "name": who.name,
+    }
+    if name in exact:
+        return exact[name]
+    host = f"{digest(who.seed, name, length=10)}.{who.service}.{who.region}.amazonaws.com"
+    by_ending = (
+        (("arn",), who.arn),
+        (("endpoint", "url"), f"https://{host}"),
+        (("dnsname", "domainname", "fqdn"), host),
+        (("id",), digest(who.seed, name, length=20)),
+    )
+    for endings, value in by_ending:
+        if name.lower().endswith(endings):
+            return value
     return f"{name}-{digest(who.seed, name, length=8)}"
 
 

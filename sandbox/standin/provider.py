@@ -20,6 +20,8 @@ from sandbox.standin.schema import Schema, UnknownTypeError, package_version, pr
 
 DRIFT_VARIABLE: Final = "ZEROTRUST_STANDIN_DRIFT"
 _AUTONAMED: Final = frozenset({"aws", "vault"})
+# Types whose automatic name goes into another input than `name`.
+_NAMED_BY: Final = {"aws:s3/bucket:Bucket": "bucket", "aws:s3/bucketV2:BucketV2": "bucket"}
 
 
 def _token(urn: str) -> str:
@@ -38,7 +40,7 @@ def planted_drift(urn: str) -> dict[str, Any] | None:
     return None if found is None else dict(found)
 
 
-class StandIn(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     """The stand-in of one package. Holds one provider instance's configuration: the engine starts one process each."""
 
     def __init__(self, package: str, engine_address: str) -> None:
@@ -115,9 +117,10 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
         logical = urn.rsplit("::", 1)[-1]
         is_release = schema.token.endswith(":Release")
         if self.package in _AUTONAMED or is_release:
-            wants = "name" in schema.inputs and "name" not in schema.required
-            if wants and not any(news.get(key) is not None for key in ("name", "namePrefix")):
-                return {**news, "name": olds.get("name") or automatic_name(urn)}
+            key = _NAMED_BY.get(schema.token, "name")
+            wants = key in schema.inputs and key not in schema.required
+            if wants and news.get(key) is None and news.get(f"{key}Prefix") is None:
+                return {**news, key: olds.get(key) or automatic_name(urn)}
             return news
         meta = news.get("metadata", {}) if self.package == "kubernetes" else None
         if not isinstance(meta, dict) or wire.SIGNATURE in meta or "metadata" not in schema.inputs:
@@ -132,9 +135,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
         """Property-level differences; what replaces comes from the evidence table."""
         new = wire.from_struct(request.news)
         old = wire.from_struct(request.old_inputs)
-        name = wire.plain(new.get("name"))
-        own_name = name is not None and name == wire.plain(old.get("name")) and name != automatic_name(request.urn)
-        return diff_response(_token(request.urn), old, new, own_name=own_name)
+        token = _token(request.urn)
+        key = _NAMED_BY.get(token, "name")
+        name = wire.plain(new.get(key))
+        own_name = name is not None and name == wire.plain(old.get(key)) and name != automatic_name(request.urn)
+        return diff_response(token, old, new, own_name=own_name)
 
     def _identity(self, urn: str, inputs: Mapping[str, Any]) -> Identity:
         region = wire.plain(inputs.get("region"))
@@ -193,7 +198,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
             result = invoke(request.tok, arguments, region=region, account=self.account)
         except RefusedError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return pb.InvokeResponse(**{"return": wire.to_struct(result)})
+        answer: dict[str, Any] = {"return": wire.to_struct(result)}  # a keyword cannot be an argument's name
+        return pb.InvokeResponse(**answer)
 
     def Cancel(self, _request: Any, _context: Any) -> Any:  # noqa: N802
         """No operation takes long enough to be cancelled."""

@@ -134,7 +134,7 @@ def resource_schema(token: str) -> Schema:
     inner = input_schema(args)
     inputs = dict(inner.inputs)
     if package == "kubernetes":
-        inputs |= {name: str for name in ("apiVersion", "kind")}
+        inputs |= dict.fromkeys(("apiVersion", "kind"), str)
     return Schema(token=token, inputs=inputs, required=inner.required, outputs=outputs)
 
 

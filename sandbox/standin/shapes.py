@@ -47,18 +47,18 @@ def _members(kind: Any) -> list[Any]:
     return [kind]
 
 
-def _shape(kind: Any) -> Shape:
+def _container(kind: Any) -> Shape | None:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if kind in _SCALARS:
-        return Shape(form=_SCALARS[kind])
     if origin is Literal:
         return Shape(form="enum", values=args)
     if origin in _LISTS:
         return Shape(form="list", items=args[0] if args else Any)
     if origin in _MAPS or kind in _MAPS:
         return Shape(form="map", items=args[1] if len(args) > 1 else Any)
-    if not isinstance(kind, type):
-        return Shape(form="any")
+    return None
+
+
+def _class(kind: type) -> Shape:
     if issubclass(kind, enum.Enum):
         return Shape(form="enum", values=tuple(member.value for member in kind))
     if issubclass(kind, (pulumi.Asset, pulumi.Archive)):
@@ -68,6 +68,15 @@ def _shape(kind: Any) -> Shape:
     if _types.is_input_type(kind) or _types.is_output_type(kind):
         return Shape(form="object", cls=kind)
     return Shape(form="any")
+
+
+def _shape(kind: Any) -> Shape:
+    if kind in _SCALARS:
+        return Shape(form=_SCALARS[kind])
+    found = _container(kind)
+    if found is not None:
+        return found
+    return _class(kind) if isinstance(kind, type) else Shape(form="any")
 
 
 @functools.cache
