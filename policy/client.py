@@ -117,14 +117,18 @@ class Pack:
             request.policyConfig[name].CopyFrom(entry)
         self._stub.Configure(request)
 
-    def analyze(self, resource: Recorded) -> list[Line]:
-        """Judges one resource by its inputs."""
+    def response(self, resource: Recorded) -> Any:
+        """The whole answer for one resource, with the controls that do not apply to it."""
         request = analyzer_pb2.AnalyzeRequest(
             type=resource.type, urn=resource.urn, name=resource.name, properties=to_struct(resource.props)
         )
         if resource.provider is not None:
             request.provider.CopyFrom(_provider(resource.provider))
-        return _lines(self._stub.Analyze(request))
+        return self._stub.Analyze(request)
+
+    def analyze(self, resource: Recorded) -> list[Line]:
+        """Judges one resource by its inputs."""
+        return _lines(self.response(resource))
 
     def analyze_stack(self, resources: Sequence[Recorded]) -> list[Line]:
         """Judges a stack, by outputs where the record has them."""

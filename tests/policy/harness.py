@@ -152,3 +152,15 @@ def changed(pack: Pack, before: Sequence[Recorded], after: Sequence[Recorded]) -
     known = {id(one) for one in before}
     lines = [line for one in after if id(one) not in known for line in pack.analyze(one)]
     return lines + pack.analyze_stack(after)
+
+
+def moved(source: Recorded, target: Recorded) -> Recorded:
+    """``target`` with the provider of ``source``."""
+    return dataclasses.replace(target, provider=source.provider)
+
+
+def with_provider(resource: Recorded, changes: Mapping[str, Any] | None) -> Recorded:
+    """A resource with its provider changed, or without one."""
+    if changes is None or resource.provider is None:
+        return dataclasses.replace(resource, provider=None)
+    return dataclasses.replace(resource, provider=dataclasses.replace(resource.provider, **changes))
