@@ -394,6 +394,7 @@ def identities() -> Iterator[Mutation]:
         "IAM-01",
         everything,
         POLICY,
+        "IAM-02",
         policy=json.dumps({"statement": [{"effect": "allow", "action": ["s3:GetObject", "*:*"], "resource": ["*"]}]}),
     )
     yield added("IAM-01", everything, "aws:iam/rolePolicy:RolePolicy", policy=allow(Action=["*"], Resource=["*"]))
