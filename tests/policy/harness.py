@@ -58,10 +58,7 @@ def put(props: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     steps: list[Any] = [int(index) if index else key for key, index in STEP.findall(path)]
     at: Any = result
     for step in steps[:-1]:
-        if isinstance(at, dict):
-            at = at.setdefault(step, {})
-        else:
-            at = at[step]
+        at = at.setdefault(step, {}) if isinstance(at, dict) else at[step]
     if value is DELETE:
         at.pop(steps[-1], None) if isinstance(at, dict) else at.pop(steps[-1])
     else:

@@ -98,3 +98,12 @@ def test_a_bootstrap_range_must_be_approved_and_narrow(pack: Pack, resources: li
         lines = harness.changed(pack, resources, edited)
         assert len(lines) == len(says)
         assert all(text in line.message for text, line in zip(says, lines, strict=True))
+
+
+def test_partners_bring_a_client_certificate(pack: Pack, resources: list[Recorded]) -> None:
+    name, domain = "aws-apigateway-domain-require-tls-and-no-bypass", "aws:apigatewayv2/domainName:DomainName"
+    pack.configure(config.resolve({name: {"partnerDomains": ["*.bank.example"]}}, CONTROLS))
+    (line,) = harness.changed(pack, resources, harness.apply(resources, [Edit(type=domain, path="tags.a", value="b")]))
+    assert "without a client certificate" in line.message
+    truststore = Edit(type=domain, path="mutualTlsAuthentication.truststoreUri", value="s3://partners/ca.pem")
+    assert harness.changed(pack, resources, harness.apply(resources, [truststore])) == []

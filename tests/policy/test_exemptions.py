@@ -1,6 +1,6 @@
 """An exemption holds for what it names until it expires; anything wrong with one is a violation of its own."""
 
-import datetime
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from policy import catalogue, exemptions
 from policy.engine import EXEMPT, Engine, Outcome, Verdict
 from policy.model import Resource
 
-TODAY = datetime.date(2030, 1, 1)
+TODAY = dt.date(2030, 1, 1)
 CONTROLS = catalogue.load()
 KNOWN = [control.id for control in CONTROLS]
 URN = "urn:pulumi:prod::zerotrust::zerotrust:identity:Access$aws:iam/user:User::break-glass-1"
@@ -20,7 +20,7 @@ ENTRY: dict[str, Any] = {
     "urn": "urn:pulumi:prod::zerotrust::*$aws:iam/user:User::break-glass-*",
     "approver": "head of platform security",
     "reason": "the identity provider may itself be down",
-    "expires": TODAY + datetime.timedelta(days=90),
+    "expires": TODAY + dt.timedelta(days=90),
 }
 
 
@@ -70,10 +70,10 @@ def test_an_exemption_that_matches_nothing_is_a_violation_in_its_own_stack_only(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"expires": TODAY - datetime.timedelta(days=1)}, "expired on 2029-12-31"),
-        ({"expires": TODAY + datetime.timedelta(days=91)}, "more than 90 days"),
+        ({"expires": TODAY - dt.timedelta(days=1)}, "expired on 2029-12-31"),
+        ({"expires": TODAY + dt.timedelta(days=91)}, "more than 90 days"),
         ({"expires": "soon"}, "a date"),
-        ({"expires": datetime.datetime(2030, 1, 2, tzinfo=datetime.UTC)}, "a date"),
+        ({"expires": dt.datetime(2030, 1, 2, tzinfo=dt.UTC)}, "a date"),
         ({"expires": None}, "a date"),
         ({"control": "IAM-99"}, "not in the catalogue"),
         ({"approver": " "}, "empty field"),

@@ -149,7 +149,7 @@ def first_preview(resources: list[Recorded]) -> list[Recorded]:
     result = []
     for one in resources:
         props = {key: value for key, value in one.props.items() if key not in ("id", "arn")}
-        props.update({key: UNKNOWN for key in one.property_dependencies})
+        props.update(dict.fromkeys(one.property_dependencies, UNKNOWN))
         result.append(dataclasses.replace(one, props=props))
     return result
 
