@@ -11,7 +11,7 @@ from pulumi.automation import events
 
 from sandbox.engine import resolve
 from sandbox.plugins import chosen
-from sandbox.session import Place, Program, Session, open_session, scrubbed_environment
+from sandbox.session import Place, Program, Session, abandoned_quietly, open_session, scrubbed_environment
 from sandbox.standin.provider import DRIFT_VARIABLE
 
 
@@ -51,7 +51,8 @@ class Lifecycle:
 
     def _run(self, operation: Callable[..., Any], **options: Any) -> Record:
         record = Record()
-        operation(on_event=record.see, **options)
+        with abandoned_quietly():
+            operation(on_event=record.see, **options)
         return record
 
     def preview(self) -> Record:

@@ -21,7 +21,7 @@ from rich.table import Table
 from sandbox.engine import Engine, resolve
 from sandbox.observed import Observed, Verdict, raw_events
 from sandbox.plugins import Kind, chosen
-from sandbox.session import BUILD, Place, Program, open_session, program_of, scrubbed_environment
+from sandbox.session import BUILD, Place, Program, abandoned_quietly, open_session, program_of, scrubbed_environment
 from sandbox.toolchain import ROOT, ToolError
 
 POLICY_PACK: Final = ROOT / "policy"
@@ -132,11 +132,13 @@ def run(
         session = open_session(stack, settled.guard(program), engine=engine, plugins=plugins, place=place, env={})
         failed = False
         try:
-            session.stack.preview(on_event=observed.see, on_output=output.append, color="never", **options)
+            with abandoned_quietly():
+                session.stack.preview(on_event=observed.see, on_output=output.append, color="never", **options)
         except (auto.errors.CommandError, auto.InlineSourceRuntimeError, RuntimeError) as error:
             failed = True
             if not observed.errors and not observed.mandatory:
-                observed.errors.append(str(error))
+                # The SDK repeats the same text as an unhandled error.
+                observed.errors.append(str(error).split("an unhandled error occurred", maxsplit=1)[0].strip())
     return Result(
         stack=stack,
         seconds=time.monotonic() - started,

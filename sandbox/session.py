@@ -1,9 +1,11 @@
 """A stack of the program on the real engine, offline: local state, a throwaway passphrase, no credentials."""
 
 import contextlib
+import gc
 import importlib.util
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,22 @@ def scrubbed_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
+
+
+@contextlib.contextmanager
+def abandoned_quietly() -> Iterator[None]:
+    """Ends what a refused inline program left behind, here and silently.
+
+    The SDK abandons the coroutines of a program that failed. Collected later, at any place, they raise there.
+    """
+    try:
+        yield
+    finally:
+        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            gc.collect()
+        finally:
+            sys.unraisablehook = hook
 
 
 def passphrase() -> str:

@@ -77,6 +77,13 @@ ID_PREFIX: Final[Mapping[str, str]] = {
     "aws:ec2transitgateway/transitGateway:TransitGateway": "tgw",
     "aws:ec2transitgateway/vpcAttachment:VpcAttachment": "tgw-attach",
 }
+# Fields of given objects that the service fills in although the SDK annotates them as optional.
+COMPUTED_FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "aws:eks/cluster:Cluster": {
+        "vpcConfig": ("clusterSecurityGroupId", "vpcId"),
+        "kubernetesNetworkConfig": ("serviceIpv4Cidr",),
+    },
+}
 # The id is the ARN.
 ARN_ID: Final = frozenset(
     {

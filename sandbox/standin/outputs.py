@@ -188,6 +188,10 @@ def outputs(schema: Schema, who: Identity, *, preview: bool) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in who.inputs.items():
         result[name] = _filled(schema.outputs.get(name, Any), value, who, preview=preview)
+    for name, fields in evidence.COMPUTED_FIELDS.get(who.token, {}).items():
+        if isinstance(result.get(name), dict) and wire.SIGNATURE not in result[name]:
+            made = {field: wire.UNKNOWN if preview else _text(field, who) for field in fields}
+            result[name] = {**made, **{key: value for key, value in result[name].items() if value is not None}}
     known = {} if preview else special_outputs(who.token, who.seed, who.region, who.inputs)
     for name, kind in schema.outputs.items():
         if name in result or name in ("id", "urn"):
