@@ -1,6 +1,7 @@
 """The EKS cluster of each region: version, nodes, and who may administer it."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -11,6 +12,23 @@ from components.types import Name, RoleArn, SourceCidr
 
 LONGEST_BOOTSTRAP_DAYS = 14
 PRIVATE_ENDPOINT = "the API endpoint is private; for the first `pulumi up` use bootstrap_access with cidrs, reason and expires"
+
+# family, generation, and the attributes that tell the processor: m7g.large, c7gn.xlarge, m7i-flex.large, u-6tb1.metal
+_INSTANCE_TYPE = re.compile(r"(?P<family>[a-z]+(?:-\d+tb)?)(?P<generation>\d+)(?P<attributes>[a-z]*)(?:-[a-z0-9]+)?\.[a-z0-9-]+")
+
+
+def architecture(instance_type: str) -> Literal["arm64", "x86_64"]:
+    """The architecture of an EC2 instance type, by AWS's naming: `g` among the attributes after the generation is Graviton.
+
+    Raises:
+        ValueError: for a name that is no EC2 instance type.
+    """
+    found = _INSTANCE_TYPE.fullmatch(instance_type)
+    if found is None:
+        msg = f"{instance_type} is not an EC2 instance type"
+        raise ValueError(msg)
+    is_graviton = "g" in found["attributes"] or (found["family"], found["generation"]) == ("a", "1")
+    return "arm64" if is_graviton else "x86_64"
 
 
 class NodeGroupSettings(Model):
@@ -34,6 +52,15 @@ class NodeGroupSettings(Model):
             yield Problem(("min_size",), self.min_size, f"use at most max_size ({self.max_size})")
         if len(set(self.instance_types)) != len(self.instance_types):
             yield Problem(("instance_types",), list(self.instance_types), "name each instance type once")
+        unknown = [name for name in self.instance_types if not _INSTANCE_TYPE.fullmatch(name)]
+        for name in unknown:
+            yield Problem(("instance_types",), name, "use an EC2 instance type such as m7g.large")
+        if not unknown and len({architecture(name) for name in self.instance_types}) > 1:
+            yield Problem(
+                ("instance_types",),
+                list(self.instance_types),
+                "use one architecture per node group; put arm64 (Graviton) and x86_64 types in groups of their own",
+            )
 
 
 class AccessEntrySettings(Model):
