@@ -7,6 +7,7 @@ Prints what would be created, where, what the policies say of it and who stood i
 import argparse
 import contextlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from sandbox.engine import Engine, resolve
 from sandbox.observed import Observed, Verdict, raw_events
-from sandbox.plugins import Kind, chosen
+from sandbox.plugins import SETTING, Kind, chosen
 from sandbox.session import BUILD, Place, Program, abandoned_quietly, open_session, program_of, scrubbed_environment
 from sandbox.toolchain import ROOT, ToolError
 
@@ -227,8 +228,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", required=True)
     parser.add_argument("--diff", action="store_true", help="also print the engine's diff")
     parser.add_argument("--no-policy", action="store_true", help="do not run the policy pack")
+    parser.add_argument("--plugins", choices=("stand-in", "real"), help="real: use installed plugins where there are any")
     parser.add_argument("--project", type=Path, default=ROOT, help="another project with a __main__.py that has main()")
     chosen_arguments = parser.parse_args(arguments)
+    if chosen_arguments.plugins:
+        os.environ[SETTING] = chosen_arguments.plugins
     console = Console(width=None if Console().is_terminal else 120)
     project = chosen_arguments.project.resolve()
     if not (project / f"Pulumi.{chosen_arguments.stack}.yaml").is_file():

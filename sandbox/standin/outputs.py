@@ -173,8 +173,9 @@ def _filled(kind: Any, given: Any, who: Identity, *, preview: bool, depth: int =
 def kubernetes_outputs(schema: Schema, who: Identity, *, preview: bool) -> dict[str, Any]:
     """Kubernetes objects come back as sent; the server adds metadata and, later, a status."""
     result = dict(who.inputs)
+    known = special_outputs(who.token, who.seed, who.region, who.inputs)
     for name in set(schema.outputs) - set(schema.inputs) - {"id", "urn"}:
-        result[name] = wire.UNKNOWN if preview else _made(schema.outputs[name], name, who)
+        result[name] = wire.UNKNOWN if preview else known.get(name, _made(schema.outputs[name], name, who))
     meta = result.get("metadata")
     if not preview and isinstance(meta, dict) and wire.SIGNATURE not in meta:
         result["metadata"] = {**meta, "uid": digest(who.seed, "uid", length=32), "generation": 1}

@@ -63,8 +63,8 @@ def _resource_class(token: str) -> type | None:
         info = typing.cast("Any", entry).mod_info
         class_name = info["classes"].get(token)
         if class_name:
-            found = getattr(importlib.import_module(info["fqn"]), class_name)
-            return typing.cast("type", found)
+            # A package may hide a module behind its configuration object (`pulumi_vault.config`).
+            return typing.cast("type | None", getattr(importlib.import_module(info["fqn"]), class_name, None))
     if package == "eks" and module == "index":
         return getattr(root, name, None)
     return None

@@ -89,7 +89,14 @@ def _certificate_pem(urn: str, _region: str, _inputs: Mapping[str, Any]) -> dict
     return {"certPem": _pem(urn, "CERTIFICATE"), "certRequestPem": _pem(urn, "CERTIFICATE REQUEST")}
 
 
+def _load_balancer(urn: str, region: str, _inputs: Mapping[str, Any]) -> dict[str, Any]:
+    host = f"{_hex(urn, 'load balancer', 32)}.elb.{region}.amazonaws.com"
+    return {"status": {"loadBalancer": {"ingress": [{"hostname": host}]}}}
+
+
 _SPECIAL = {
+    "kubernetes:core/v1:Service": _load_balancer,
+    "kubernetes:networking.k8s.io/v1:Ingress": _load_balancer,
     "aws:eks/cluster:Cluster": _eks_cluster,
     "aws:acm/certificate:Certificate": _certificate,
     "aws:route53/zone:Zone": _zone,

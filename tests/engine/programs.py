@@ -16,7 +16,7 @@ def network(cidr: str = "10.0.0.0/16", *, tags: dict[str, str] | None = None) ->
 
     def main() -> None:
         vpc = aws.ec2.Vpc("vpc", cidr_block=cidr, enable_dns_support=True, tags=tags)
-        subnet = aws.ec2.Subnet("subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24")
+        subnet = aws.ec2.Subnet("subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24", tags={"vpc": vpc.arn})
         random.RandomPassword("password", length=20)
         bucket = aws.s3.Bucket("logs")
         pulumi.export("vpc", vpc.id)

@@ -33,6 +33,7 @@ def test_outputs_have_the_form_of_real_ones_and_settings_reach_the_program(rehea
 def test_what_only_the_provider_learns_is_unknown_in_a_preview(rehearse: Open) -> None:
     subnet = rehearse(programs.network()).preview().inputs[SUBNET]
     assert subnet["vpcId"] == "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    assert subnet["tags"] == {"vpc": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}
     assert subnet["cidrBlock"] == "10.0.0.0/24"
 
 
