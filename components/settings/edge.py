@@ -1,5 +1,7 @@
 """The way in: DNS, load balancer, web ACL, API gateway and fail-over."""
 
+import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -9,6 +11,27 @@ from components.settings.base import Model, Problem
 from components.types import DnsName, HostedZoneId, HttpPath, Name
 
 COUNTRY = r"^[A-Z]{2}$"
+HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+TELEPHONE = re.compile(r"\+[1-9]\d{6,14}")
+
+WAF_RULES = (
+    "blocked-addresses",
+    "blocked-countries",
+    "body-size",
+    "required-headers",
+    "rate-per-address",
+    "managed-ip-reputation",
+    "managed-anonymous-ip",
+    "managed-known-bad-inputs",
+    "managed-common",
+    "managed-sqli",
+    "managed-linux",
+    "managed-account-takeover",
+    "managed-bot-control",
+)
+"""The web ACL's rules by name, as metrics and `count_only` know them."""
+URI_RATE_PREFIX = "uri-rate-"
+"""A rate on a path is the rule `uri-rate-<its key in uri_rates>`."""
 
 
 class UriRateSettings(Model):
@@ -31,8 +54,8 @@ class WafSettings(Model):
     """ISO 3166 country codes that are refused."""
     blocked_cidrs: tuple[str, ...] = ()
     """Addresses that are refused."""
-    body_limit_kib: int = Field(default=16, ge=8, le=64)
-    """Largest request body in KiB; what AWS WAF cannot inspect is refused."""
+    body_limit_kib: int = Field(default=8, ge=1, le=8)
+    """Largest request body in KiB; what AWS WAF cannot inspect is refused, and on a load balancer it inspects 8 KiB."""
     required_headers: tuple[str, ...] = ("host", "user-agent")
     """Headers without which a request is refused."""
     anonymous_ip: bool = True
@@ -41,13 +64,30 @@ class WafSettings(Model):
     """AWS Bot Control (charged per request)."""
     account_takeover_path: HttpPath | None = None
     """The log-in path AWS Account Takeover Prevention watches (charged per log-in)."""
-    count_only: tuple[Name, ...] = ()
+    count_only: tuple[str, ...] = ()
     """Names of rules that only count, for rolling them out; refused with assurance high."""
 
     def problems(self) -> Iterator[Problem]:
         for code in self.blocked_countries:
             if len(code) != 2 or not code.isalpha() or not code.isupper():  # noqa: PLR2004 - ISO 3166 alpha-2
                 yield Problem(("blocked_countries",), code, "use two-letter ISO 3166 codes in capitals")
+        for cidr in self.blocked_cidrs:
+            if not _blockable(cidr):
+                yield Problem(("blocked_cidrs",), cidr, "write an IPv4 network in CIDR form, /1 to /32, with no host bits set")
+        for header in self.required_headers:
+            if not HEADER_NAME.fullmatch(header):
+                yield Problem(("required_headers",), header, "write header names in lower case, letters, digits and hyphens")
+        known = (*WAF_RULES, *(f"{URI_RATE_PREFIX}{key}" for key in sorted(self.uri_rates)))
+        for rule in self.count_only:
+            if rule not in known:
+                yield Problem(("count_only",), rule, f"name one of the rules: {', '.join(known)}")
+
+
+def _blockable(cidr: str) -> bool:
+    try:
+        return "/" in cidr and ipaddress.IPv4Network(cidr).prefixlen > 0
+    except ValueError:
+        return False
 
 
 class ShieldSettings(Model):
@@ -57,6 +97,8 @@ class ShieldSettings(Model):
     """Protect the load balancers, and take the commitment."""
     proactive_engagement_contacts: tuple[str, ...] = Field(default=(), max_length=10)
     """E-mail addresses the response team may call on; needed with `advanced`."""
+    proactive_engagement_phone: str | None = None
+    """Telephone number of the first contact, +<country><number>; AWS engages nobody on its own without one."""
 
     def problems(self) -> Iterator[Problem]:
         if self.advanced and not self.proactive_engagement_contacts:
@@ -64,6 +106,14 @@ class ShieldSettings(Model):
                 ("proactive_engagement_contacts",),
                 [],
                 "name at least one contact: Shield's response team calls it during an attack",
+            )
+        elif self.advanced and self.proactive_engagement_phone is None:
+            yield Problem(("proactive_engagement_phone",), None, "write a number for the response team, for example +33123456789")
+        if self.proactive_engagement_phone is not None and not TELEPHONE.fullmatch(self.proactive_engagement_phone):
+            yield Problem(
+                ("proactive_engagement_phone",),
+                self.proactive_engagement_phone,
+                "write + and 7 to 15 digits with the country code, in quotes",
             )
         for contact in self.proactive_engagement_contacts:
             if contact.count("@") != 1 or contact.startswith("@") or contact.endswith("@"):

@@ -1,10 +1,11 @@
 """Workload and user identity."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from components.settings.base import Model
+from components.settings.base import Model, Problem
 from components.types import Arn, DnsName, IssuerUrl
 
 
@@ -32,5 +33,11 @@ class IdentitySettings(Model):
     """The OIDC issuer of users' and clients' access tokens: Keycloak on the cluster, or an external one."""
     issuer_kind: Literal["keycloak", "external"] = "keycloak"
     """Whether the platform runs the issuer."""
+    jwks_url: IssuerUrl | None = None
+    """The issuer's jwks_uri, needed with `external`; Keycloak's follows from the issuer."""
     access_token_ttl_minutes: int = Field(default=5, ge=1, le=60)
     """Minutes an access token lives."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.issuer_kind == "external" and self.jwks_url is None:
+            yield Problem(("jwks_url",), None, "write the jwks_uri of the issuer's /.well-known/openid-configuration")
