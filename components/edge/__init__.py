@@ -1,0 +1,1 @@
+"""The way in: public load balancer, firewall, API gateway and names."""
