@@ -256,8 +256,10 @@ def test_a_greedy_resource_takes_whole_plain_segments_only(rest: str) -> None:
     assert effect(decide(request)) == "Deny"
 
 
-@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"])
-def test_a_method_override_denies(header: str) -> None:
+@pytest.mark.parametrize(
+    "header", ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override", "X-Original-URL", "X-Rewrite-Url"]
+)
+def test_a_method_or_path_override_denies(header: str) -> None:
     request = event()
     request["multiValueHeaders"][header] = ["DELETE"]
     assert effect(decide(request)) == "Deny"
@@ -298,6 +300,8 @@ DISAGREEMENTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "TOKEN event": _set("type", to="TOKEN"),
     "no headers": _set("multiValueHeaders", to=None),
     "header value no list": _set("multiValueHeaders", "Authorization", to=token(CLAIMS)),
+    "header value an object": _set("multiValueHeaders", "Authorization", to={token(CLAIMS): 1}),
+    "ARN of another resource": _set("methodArn", to="arn:aws:execute-api:eu-west-1:111122223333:abc123/bank-a/GET/transfers"),
 }
 
 

@@ -20,7 +20,10 @@ LONGEST_TOKEN = 8192  # API Gateway takes 10,240 bytes of headers in all; a long
 LONGEST_CLAIM = 255
 SKEW_SECONDS = 5
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})
-OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
+# Headers by which a framework behind may take another method or path than the one decided here.
+OVERRIDES = frozenset(
+    {"x-http-method", "x-http-method-override", "x-method-override", "x-original-method", "x-original-url", "x-rewrite-url"}
+)
 ARN = re.compile(
     r"arn:(aws|aws-us-gov|aws-cn):execute-api:[a-z0-9-]{1,32}:\d{12}:"
     r"(?P<api>[a-z0-9]{1,32})/(?P<stage>[A-Za-z0-9_-]{1,128})/(?P<method>[A-Z]{3,7})/(?P<path>.*)",
@@ -184,7 +187,7 @@ def _decide(table: dict[str, Any], event: dict[str, Any], now: float) -> tuple[s
     _require(_matches(resource, _below_tenant(tenant, path)), "path is not what the resource stands for")
     _require(_matches(resource, f"/{arn['path']}"), "ARN is not of this resource")
     headers = _headers(event)
-    _require(not OVERRIDES & headers.keys(), "method override")
+    _require(not OVERRIDES & headers.keys(), "method or path override")
     claims = _claims(headers)
     _check_claims(table, claims, now)
     client, subject = _text(claims, "azp"), _text(claims, "sub")
