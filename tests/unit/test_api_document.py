@@ -94,6 +94,7 @@ def test_the_policy_denies_every_other_way_in() -> None:
     assert deny["Condition"] == {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}
 
 
-def test_errors_are_never_cached() -> None:
+def test_errors_are_never_cached_and_tell_the_requests_id_alone() -> None:
     for response in gateway_responses().values():
+        assert json.loads(response["responseTemplates"]["application/json"])["request_id"] == "$context.requestId"
         assert response["responseParameters"] == {"gatewayresponse.header.Cache-Control": "'no-store'"}
