@@ -1,4 +1,7 @@
-"""The rules of the web ACL: a pure function of the settings, in the provider's own shape.
+"""The rules of the web ACL: a pure function of the settings, in the provider's own letter case.
+
+The SDK translates the keys of nested statements down to the third level and passes the rest on as they are (the statement types
+refer to themselves); keys in the provider's letter case pass at every depth.
 
 Guarantees: a rule's priority depends on its name alone, so adding one renumbers none; every rule has a metric of its name; a
 rule in `count_only` counts instead of blocking, whatever its kind. The order: what costs nothing first, AWS's groups after the
@@ -80,14 +83,14 @@ def web_acl_rules(settings: WafSettings, *, health_path: str, blocked_addresses_
         ValueError: two rates fall into one slot; another key for one of them helps.
     """
     statements = {
-        "blocked-addresses": {"ip_set_reference_statement": {"arn": blocked_addresses_arn}},
+        "blocked-addresses": {"ipSetReferenceStatement": {"arn": blocked_addresses_arn}},
         "body-size": _body_larger_than(settings.body_limit_kib),
         "rate-per-address": _rate(settings.requests_per_5_minutes),
         **{name: _group(name) for name in GROUPS if name not in _optional(settings)},
     }
     if settings.blocked_countries:
-        countries = {"geo_match_statement": {"country_codes": list(settings.blocked_countries)}}
-        statements["blocked-countries"] = {"and_statement": {"statements": [countries, _elsewhere(health_path)]}}
+        countries = {"geoMatchStatement": {"countryCodes": list(settings.blocked_countries)}}
+        statements["blocked-countries"] = {"andStatement": {"statements": [countries, _elsewhere(health_path)]}}
     if settings.required_headers:
         statements["required-headers"] = _missing_any(settings.required_headers)
     if settings.anonymous_ip:
@@ -114,17 +117,17 @@ def capacity_units(rule: Rule) -> int:
 
 def _units(statement: Mapping[str, Any]) -> int:
     ((kind, body),) = statement.items()
-    transformations: int = 10 * sum(one["type"] != "NONE" for one in body.get("text_transformations", ()))
+    transformations: int = 10 * sum(one["type"] != "NONE" for one in body.get("textTransformations", ()))
     nested: int = sum(_units(one) for one in body.get("statements", ()))
-    nested += _units(body["scope_down_statement"]) if "scope_down_statement" in body else 0
+    nested += _units(body["scopeDownStatement"]) if "scopeDownStatement" in body else 0
     own = {
-        "ip_set_reference_statement": 1,
-        "geo_match_statement": 1,
-        "size_constraint_statement": 1,
-        "byte_match_statement": 2,
-        "regex_match_statement": 3,
-        "rate_based_statement": 2,
-        "managed_rule_group_statement": next((units for group, units in GROUPS.values() if group == body.get("name")), 0),
+        "ipSetReferenceStatement": 1,
+        "geoMatchStatement": 1,
+        "sizeConstraintStatement": 1,
+        "byteMatchStatement": 2,
+        "regexMatchStatement": 3,
+        "rateBasedStatement": 2,
+        "managedRuleGroupStatement": next((units for group, units in GROUPS.values() if group == body.get("name")), 0),
     }
     return own.get(kind, 0) + transformations + nested
 
@@ -136,8 +139,8 @@ def _optional(settings: WafSettings) -> set[str]:
 
 def _rule(name: str, priority: int, statement: Rule, count_only: Sequence[str]) -> Rule:
     counts = name in count_only
-    if "managed_rule_group_statement" in statement:
-        decision: Rule = {"override_action": {"count": {}} if counts else {"none": {}}}
+    if "managedRuleGroupStatement" in statement:
+        decision: Rule = {"overrideAction": {"count": {}} if counts else {"none": {}}}
     else:
         decision = {"action": {"count": {}} if counts else {"block": _refusal(name)}}
     return {
@@ -145,10 +148,10 @@ def _rule(name: str, priority: int, statement: Rule, count_only: Sequence[str]) 
         "priority": priority,
         **decision,
         "statement": statement,
-        "visibility_config": {
-            "cloudwatch_metrics_enabled": True,
-            "metric_name": name,
-            "sampled_requests_enabled": True,
+        "visibilityConfig": {
+            "cloudwatchMetricsEnabled": True,
+            "metricName": name,
+            "sampledRequestsEnabled": True,
         },
     }
 
@@ -157,17 +160,17 @@ def _refusal(name: str) -> Rule:
     """What the client is told: a rate is 429 with the time to wait, a body 413, a missing header 400, the rest AWS's 403."""
     if name == "rate-per-address" or name.startswith(URI_RATE_PREFIX):
         wait = {"name": "Retry-After", "value": str(RATE_WINDOW_SECONDS)}
-        return {"custom_response": {"response_code": 429, "response_headers": [wait]}}
+        return {"customResponse": {"responseCode": 429, "responseHeaders": [wait]}}
     code = {"body-size": 413, "required-headers": 400}.get(name)
-    return {"custom_response": {"response_code": code}} if code else {}
+    return {"customResponse": {"responseCode": code}} if code else {}
 
 
 def _uri_rate(key: str, rate: UriRateSettings, count_only: Sequence[str]) -> Rule:
     on_path = {
-        "regex_match_statement": {
-            "regex_string": path_pattern(rate.path),
-            "field_to_match": {"uri_path": {}},
-            "text_transformations": DECODED,
+        "regexMatchStatement": {
+            "regexString": path_pattern(rate.path),
+            "fieldToMatch": {"uriPath": {}},
+            "textTransformations": DECODED,
         }
     }
     statement = _rate(rate.requests_per_5_minutes, on_path)
@@ -175,35 +178,35 @@ def _uri_rate(key: str, rate: UriRateSettings, count_only: Sequence[str]) -> Rul
 
 
 def _rate(limit: int, scope: Rule | None = None) -> Rule:
-    body: Rule = {"aggregate_key_type": "IP", "limit": limit, "evaluation_window_sec": RATE_WINDOW_SECONDS}
-    return {"rate_based_statement": {**body, "scope_down_statement": scope} if scope else body}
+    body: Rule = {"aggregateKeyType": "IP", "limit": limit, "evaluationWindowSec": RATE_WINDOW_SECONDS}
+    return {"rateBasedStatement": {**body, "scopeDownStatement": scope} if scope else body}
 
 
 def _body_larger_than(kib: int) -> Rule:
     # MATCH: a body too large to inspect is refused, or an attack would hide behind padding.
-    field = {"body": {"oversize_handling": "MATCH"}}
+    field = {"body": {"oversizeHandling": "MATCH"}}
     return {
-        "size_constraint_statement": {
-            "comparison_operator": "GT",
+        "sizeConstraintStatement": {
+            "comparisonOperator": "GT",
             "size": kib * 1024,
-            "field_to_match": field,
-            "text_transformations": PLAIN,
+            "fieldToMatch": field,
+            "textTransformations": PLAIN,
         }
     }
 
 
 def _missing_any(headers: Sequence[str]) -> Rule:
     missing = [_not(_header_set(header)) for header in headers]
-    return missing[0] if len(missing) == 1 else {"or_statement": {"statements": missing}}
+    return missing[0] if len(missing) == 1 else {"orStatement": {"statements": missing}}
 
 
 def _header_set(header: str) -> Rule:
     return {
-        "size_constraint_statement": {
-            "comparison_operator": "GT",
+        "sizeConstraintStatement": {
+            "comparisonOperator": "GT",
             "size": 0,
-            "field_to_match": {"single_header": {"name": header}},
-            "text_transformations": PLAIN,
+            "fieldToMatch": {"singleHeader": {"name": header}},
+            "textTransformations": PLAIN,
         }
     }
 
@@ -211,36 +214,36 @@ def _header_set(header: str) -> Rule:
 def _elsewhere(health_path: str) -> Rule:
     return _not(
         {
-            "byte_match_statement": {
-                "positional_constraint": "EXACTLY",
-                "search_string": health_path,
-                "field_to_match": {"uri_path": {}},
-                "text_transformations": PLAIN,
+            "byteMatchStatement": {
+                "positionalConstraint": "EXACTLY",
+                "searchString": health_path,
+                "fieldToMatch": {"uriPath": {}},
+                "textTransformations": PLAIN,
             }
         }
     )
 
 
 def _not(statement: Rule) -> Rule:
-    return {"not_statement": {"statements": [statement]}}
+    return {"notStatement": {"statements": [statement]}}
 
 
 def _group(name: str, counted: Sequence[str] = (), **more: Any) -> Rule:
-    body: Rule = {"vendor_name": "AWS", "name": GROUPS[name][0], **more}
+    body: Rule = {"vendorName": "AWS", "name": GROUPS[name][0], **more}
     if counted:
-        body["rule_action_overrides"] = [{"name": rule, "action_to_use": {"count": {}}} for rule in counted]
-    return {"managed_rule_group_statement": body}
+        body["ruleActionOverrides"] = [{"name": rule, "actionToUse": {"count": {}}} for rule in counted]
+    return {"managedRuleGroupStatement": body}
 
 
 def _account_takeover(path: str) -> Rule:
     # The form of Keycloak's log-in page.
     inspection = {
-        "payload_type": "FORM_ENCODED",
-        "username_field": {"identifier": "username"},
-        "password_field": {"identifier": "password"},
+        "payloadType": "FORM_ENCODED",
+        "usernameField": {"identifier": "username"},
+        "passwordField": {"identifier": "password"},
     }
-    config = {"aws_managed_rules_atp_rule_set": {"login_path": path, "request_inspection": inspection}}
-    return _group("managed-account-takeover", managed_rule_group_configs=[config])
+    config = {"awsManagedRulesAtpRuleSet": {"loginPath": path, "requestInspection": inspection}}
+    return _group("managed-account-takeover", managedRuleGroupConfigs=[config])
 
 
 def _bot_control(health_path: str) -> Rule:
@@ -248,6 +251,6 @@ def _bot_control(health_path: str) -> Rule:
     return _group(
         "managed-bot-control",
         counted=("CategoryHttpLibrary", "SignalNonBrowserUserAgent"),
-        managed_rule_group_configs=[{"aws_managed_rules_bot_control_rule_set": {"inspection_level": "COMMON"}}],
-        scope_down_statement=_elsewhere(health_path),
+        managedRuleGroupConfigs=[{"awsManagedRulesBotControlRuleSet": {"inspectionLevel": "COMMON"}}],
+        scopeDownStatement=_elsewhere(health_path),
     )
