@@ -31,9 +31,10 @@ DRAIN_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancerLogs:
-    """Where load balancers write; the bucket must admit the region's log delivery and use SSE-S3 (ELB knows no KMS)."""
+    """Where load balancers write; each bucket must admit the region's log delivery and use SSE-S3 (ELB knows no KMS)."""
 
-    bucket: Input[str]
+    access_bucket: Input[str]
+    connection_bucket: Input[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +82,8 @@ class InternalLoadBalancer(Component, token="zerotrust:edge:InternalLoadBalancer
             enable_waf_fail_open=False,
             enable_deletion_protection=True,
             idle_timeout=IDLE_SECONDS,
-            access_logs={"enabled": True, "bucket": args.logs.bucket, "prefix": "mesh"},
-            connection_logs={"enabled": True, "bucket": args.logs.bucket, "prefix": "mesh"},
+            access_logs={"enabled": True, "bucket": args.logs.access_bucket, "prefix": "mesh"},
+            connection_logs={"enabled": True, "bucket": args.logs.connection_bucket, "prefix": "mesh"},
             tags=context.tagged(f"{name}-alb"),
             opts=self.child(protect=args.protect),
         )

@@ -74,7 +74,7 @@ def args_of(stack: str, region: str = "eu-west-1") -> ApiArgs:
         usage={name: tenant.usage for name, tenant in tree.tenants.items() if tenant.usage},
         tokens=TokenRules(issuer=tree.identity.issuer, audience="https://api", lifetime_seconds=300),
         logs=ApiLogs(key_arn="arn:aws:kms:eu-west-1:444455556666:key/1", retention_days=tree.audit.log_retention_days),
-        load_balancer_logs=LoadBalancerLogs(bucket="logs"),
+        load_balancer_logs=LoadBalancerLogs(access_bucket="access", connection_bucket="connections"),
         protect=stack == "prod",
     )
 
@@ -344,7 +344,8 @@ def test_the_internal_load_balancer_is_hardened_and_speaks_tls_1_3(recording: Re
     balancer = recording.one("aws:lb/loadBalancer:LoadBalancer").inputs
     assert balancer["dropInvalidHeaderFields"] is True
     assert balancer["enableDeletionProtection"] is True
-    assert balancer["accessLogs"]["enabled"] is True
+    assert balancer["accessLogs"] == {"enabled": True, "bucket": "access", "prefix": "mesh"}
+    assert balancer["connectionLogs"] == {"enabled": True, "bucket": "connections", "prefix": "mesh"}
     assert balancer["enableWafFailOpen"] is False
     assert len(balancer["name"]) <= 32
     assert not balancer["name"].startswith("internal-"), "AWS refuses it"
