@@ -59,6 +59,11 @@ def cluster_name(context: RegionContext) -> str:
     return context.physical(context.region, limit=100)
 
 
+def cluster_role_name(context: RegionContext) -> str:
+    """The control plane role's physical name: the secrets key names the role before it exists."""
+    return context.physical(context.region, "control-plane")
+
+
 def trust_document(account: str) -> dict[str, Any]:
     """Trust of the cluster role. EKS must assume it before the cluster has an ARN, hence only the account condition."""
     return {
@@ -119,7 +124,8 @@ class ControlPlane(Component, token="zerotrust:cluster:ControlPlane"):
             name=f"/aws/eks/{physical}/cluster",
             kms_key_id=args.logs_key_arn,
             retention_in_days=args.log_retention_days,
-            tags=context.tagged(physical),
+            deletion_protection_enabled=True,
+            tags=context.tagged(physical, purpose="audit"),
             opts=self.child(protect=args.protect),
         )
         role, policy = self._role(name, context)
@@ -128,7 +134,7 @@ class ControlPlane(Component, token="zerotrust:cluster:ControlPlane"):
             FirewallArgs(context=context, cluster_name=physical, vpc_id=args.vpc_id, api_clients=args.api_clients),
             opts=self.child(),
         )
-        cluster = self._cluster(name, args, role, firewall, [logs, policy])
+        cluster = self._cluster(name, args, role, firewall, [logs, policy, *firewall.ready])
         # The URN is known in a preview and carries the dependency on the component; the engine extends it to its children.
         self.name = cluster.urn.apply(lambda _: physical)
         self.arn = cluster.urn.apply(lambda _: context.arn("eks", f"cluster/{physical}"))
@@ -173,7 +179,7 @@ class ControlPlane(Component, token="zerotrust:cluster:ControlPlane"):
         )
 
     def _role(self, name: str, context: RegionContext) -> tuple[aws.iam.Role, pulumi.Resource]:
-        physical = context.physical(context.region, "control-plane")
+        physical = cluster_role_name(context)
         role = aws.iam.Role(
             f"{name}-role",
             name=physical,
@@ -228,7 +234,8 @@ class ControlPlane(Component, token="zerotrust:cluster:ControlPlane"):
             # In every environment (EKS-03); to take a cluster down, turn it off by hand first.
             deletion_protection=True,
             tags=context.tagged(cluster_name(context)),
-            opts=self.child(depends_on=first, protect=args.protect, transforms=[corrected(args.protect)]),
+            # Not protected as a whole: a principal's access entry has to be removable.
+            opts=self.child(depends_on=first, transforms=[corrected(args.protect)]),
         )
 
 

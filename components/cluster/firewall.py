@@ -48,10 +48,13 @@ class Firewall(Component, token="zerotrust:cluster:Firewall"):
     control_plane: aws.ec2.SecurityGroup
     control_plane_id: pulumi.Output[str]
     nodes_id: pulumi.Output[str]
+    ready: tuple[pulumi.Resource, ...]
+    """Every rule: the cluster depends on them, so that nodes never start, drain or call webhooks without."""
 
     def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._tags = args.context.tagged
+        rules: list[pulumi.Resource] = []
         self.control_plane = self._group(f"{name}-control-plane", "Interfaces of the EKS control plane", args, {})
         nodes = self._group(
             f"{name}-nodes",
@@ -65,18 +68,19 @@ class Firewall(Component, token="zerotrust:cluster:Firewall"):
         self.control_plane_id = self.control_plane.id
         self.nodes_id = nodes.id
         control, node = self.control_plane_id, self.nodes_id
-        self._ingress(f"{name}-control-plane-from-nodes", control, node, HTTPS, "API server from nodes and pods")
+        rules.append(self._ingress(f"{name}-control-plane-from-nodes", control, node, HTTPS, "API server from nodes and pods"))
         for client, group in sorted(args.api_clients.items()):
-            self._ingress(f"{name}-control-plane-from-{client}", control, group, HTTPS, f"API server from {client}")
+            rules.append(self._ingress(f"{name}-control-plane-from-{client}", control, group, HTTPS, f"API server from {client}"))
         for key, port in sorted(CONTROL_PLANE_TO_NODES.items()):
-            self._egress(f"{name}-control-plane-to-nodes-{key}", control, node, port, f"API server to nodes: {key}")
-            self._ingress(f"{name}-nodes-from-control-plane-{key}", node, control, port, f"API server to nodes: {key}")
+            text = f"API server to nodes: {key}"
+            rules.append(self._egress(f"{name}-control-plane-to-nodes-{key}", control, node, port, text))
+            rules.append(self._ingress(f"{name}-nodes-from-control-plane-{key}", node, control, port, text))
         # Every pod shares its node's group, so a port list here could not tell two pods apart: Cilium's identities do.
         # WireGuard between nodes (UDP 51871) and the health checks (TCP 4240) are inside this rule; ENI mode routes
         # natively and needs no overlay port.
-        self._ingress(f"{name}-nodes-from-nodes", node, node, None, "Nodes and pods among themselves")
-        self._egress(f"{name}-nodes-to-nodes", node, node, None, "Nodes and pods among themselves")
-        aws.vpc.SecurityGroupEgressRule(
+        rules.append(self._ingress(f"{name}-nodes-from-nodes", node, node, None, "Nodes and pods among themselves"))
+        rules.append(self._egress(f"{name}-nodes-to-nodes", node, node, None, "Nodes and pods among themselves"))
+        outside = aws.vpc.SecurityGroupEgressRule(
             f"{name}-nodes-to-https",
             security_group_id=node,
             ip_protocol="tcp",
@@ -87,6 +91,7 @@ class Firewall(Component, token="zerotrust:cluster:Firewall"):
             tags=self._tags(f"{name}-nodes-to-https"),
             opts=self.child(),
         )
+        self.ready = (*rules, outside)
         self.register_outputs({"control_plane_id": self.control_plane_id, "nodes_id": self.nodes_id})
 
     def _group(self, name: str, description: str, args: FirewallArgs, more: Mapping[str, str]) -> aws.ec2.SecurityGroup:
@@ -101,8 +106,8 @@ class Firewall(Component, token="zerotrust:cluster:Firewall"):
 
     def _ingress(
         self, name: str, group: pulumi.Input[str], source: pulumi.Input[str], port: int | None, description: str
-    ) -> None:
-        aws.vpc.SecurityGroupIngressRule(
+    ) -> pulumi.Resource:
+        return aws.vpc.SecurityGroupIngressRule(
             name,
             security_group_id=group,
             referenced_security_group_id=source,
@@ -114,8 +119,10 @@ class Firewall(Component, token="zerotrust:cluster:Firewall"):
             opts=self.child(),
         )
 
-    def _egress(self, name: str, group: pulumi.Input[str], target: pulumi.Input[str], port: int | None, description: str) -> None:
-        aws.vpc.SecurityGroupEgressRule(
+    def _egress(
+        self, name: str, group: pulumi.Input[str], target: pulumi.Input[str], port: int | None, description: str
+    ) -> pulumi.Resource:
+        return aws.vpc.SecurityGroupEgressRule(
             name,
             security_group_id=group,
             referenced_security_group_id=target,

@@ -111,6 +111,8 @@ def _scalar(shape: Shape, value: Any, path: str) -> Iterator[str]:
     kinds = _KINDS.get(shape.type_name)
     if kinds is None:  # timestamps and what a request of this product never carries
         return
+    if isinstance(value, float) and value.is_integer():  # a recorded number is a double, whatever it was
+        value = int(value)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         yield f"{path}: {type(value).__name__} {value!r}, wants {shape.type_name}"
     elif isinstance(value, str):
