@@ -13,6 +13,7 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks, rpc
+from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
@@ -59,9 +60,7 @@ class Recording:
     def one(self, type_: str, name: str | None = None) -> Registered:
         """The only resource of a type, or the one with this name; an AssertionError that lists what there is otherwise."""
         found = [resource for resource in self.of(type_) if name in {None, resource.name}]
-        assert len(found) == 1, (
-            f"{len(found)} of {type_} {name or ''}: {sorted(r.name for r in found or self.of(type_))}"
-        )
+        assert len(found) == 1, f"{len(found)} of {type_} {name or ''}: {sorted(r.name for r in found or self.of(type_))}"
         return found[0]
 
     def children(self, parent: Registered) -> list[Registered]:
@@ -93,6 +92,13 @@ class _Recorder(mocks.MockMonitor):
         super().__init__(answers)
         self.recording = recording
 
+    def GetDeploymentInfo(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Without resource references: they would be looked up again on another thread's loop. A reference is its id here."""
+        info = super().GetDeploymentInfo(request)
+        references = resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES
+        features = [feature for feature in info.supportedFeatures if feature != references]
+        return resource_pb2.DeploymentInfo(supportedFeatures=features)
+
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         answer = super().RegisterResource(request)
         if request.type == "pulumi:pulumi:Stack":
@@ -109,9 +115,7 @@ class _Recorder(mocks.MockMonitor):
                 provider=request.provider.rsplit("::", 1)[0],
                 providers={package: reference.rsplit("::", 1)[0] for package, reference in request.providers.items()},
                 dependencies=frozenset(request.dependencies),
-                property_dependencies={
-                    key: frozenset(value.urns) for key, value in request.propertyDependencies.items()
-                },
+                property_dependencies={key: frozenset(value.urns) for key, value in request.propertyDependencies.items()},
                 protect=request.protect,
                 custom=request.custom,
                 ignore_changes=tuple(request.ignoreChanges),
