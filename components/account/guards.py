@@ -97,7 +97,7 @@ class Guards(Component, token="zerotrust:account:Guards"):
             name=f"/{context.organization}/{context.environment}/trail",
             kms_key_id=args.key_arn,
             retention_in_days=args.audit.log_retention_days,
-            deletion_protection_enabled=args.protect,
+            deletion_protection_enabled=True,
             tags=context.tagged(f"{name}-trail", purpose="audit"),
             opts=self.child(protect=args.protect),
         )

@@ -52,6 +52,6 @@ class Key(Component, token="zerotrust:keys:Key"):
             tags=context.tagged(label, purpose=args.purpose),
             opts=self.child(protect=args.protect),
         )
-        alias = aws.kms.Alias(f"{name}-alias", name=f"alias/{label}", target_key_id=key.key_id, opts=self.child())
-        self.arn, self.key_id, self.alias = key.arn, key.key_id, alias.name
+        alias = aws.kms.Alias(f"{name}-alias", name=f"alias/{label}", target_key_id=key.id, opts=self.child())
+        self.arn, self.key_id, self.alias = key.arn, key.id, alias.name
         self.register_outputs({"arn": self.arn, "key_id": self.key_id, "alias": self.alias})

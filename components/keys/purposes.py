@@ -1,7 +1,5 @@
 """The grants of the standard keys: logs, data, cluster. Pure; each names exactly the services that need the key."""
 
-import pulumi
-
 from components.context import RegionContext
 from components.keys.policy import DATA_SERVICES, DISK, ENVELOPE, WRITE, WRITE_AND_READ, KeyGrant, service_grant, via_services
 
@@ -74,18 +72,25 @@ def data_grants(context: RegionContext) -> tuple[KeyGrant, ...]:
     )
 
 
-def cluster_grants(context: RegionContext, *, cluster_role: pulumi.Input[str], creator: str) -> tuple[KeyGrant, ...]:
+def cluster_grants(context: RegionContext, *, cluster_role: str, creator: str) -> tuple[KeyGrant, ...]:
     """Envelope encryption of Kubernetes secrets by EKS.
 
     Args:
         context: the region.
-        cluster_role: ARN of the cluster's IAM role, which encrypts and decrypts.
+        cluster_role: ARN of the cluster's IAM role, which encrypts and decrypts. It need not exist yet: the condition
+            compares text, and the cluster's key stands before its role.
         creator: ARN of the role that calls CreateCluster. It needs kms:CreateGrant, and EKS does not support
             kms:GrantIsForAWSResource there (Amazon EKS, envelope encryption), so that role could grant itself use of this
             one key; the trail records CreateGrant.
     """
     return (
-        KeyGrant(sid="ClusterSecrets", kind="AWS", principals=(cluster_role,), actions=ENVELOPE),
+        KeyGrant(
+            sid="ClusterSecrets",
+            kind="AWS",
+            principals=(context.arn("iam", "root", regional=False),),
+            actions=ENVELOPE,
+            conditions={"ArnEquals": {"aws:PrincipalArn": cluster_role}},
+        ),
         KeyGrant(
             sid="ClusterCreation",
             kind="AWS",
