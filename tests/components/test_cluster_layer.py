@@ -4,6 +4,7 @@ The remote component is one opaque resource here: what it registers itself is th
 """
 
 import base64
+import datetime as dt
 import json
 import re
 import tomllib
@@ -24,6 +25,7 @@ from components.cluster.node_group import NodeGroup, NodeGroupArgs
 from components.cluster.node_role import NodeRole, NodeRoleArgs
 from components.context import RegionContext
 from components.settings import load_file
+from components.settings.cluster import BootstrapAccessSettings
 from tests.support.aws_model import request, tag_list, verbatim, violations
 from tests.support.monitor import Recording, record
 
@@ -42,8 +44,9 @@ CLUSTER = "clearing-dev-eu-west-1"
 
 
 @cache
-def recorded(stack: str, operating_system: str = "bottlerocket") -> Recording:
+def recorded(stack: str, operating_system: str = "bottlerocket", exception: BootstrapAccessSettings | None = None) -> Recording:
     settings = load_file(ROOT / f"Pulumi.{stack}.yaml")
+    cluster = settings.cluster.model_copy(update={"bootstrap_access": exception})
     context = RegionContext(
         organization="clearing",
         environment="dev",
@@ -61,7 +64,7 @@ def recorded(stack: str, operating_system: str = "bottlerocket") -> Recording:
             "eu-west-1-cluster",
             ControlPlaneArgs(
                 context=context,
-                settings=settings.cluster,
+                settings=cluster,
                 service_cidr="172.20.0.0/20",
                 vpc_id="vpc-1",
                 subnet_ids=subnets,
@@ -141,6 +144,14 @@ def test_the_component_is_told_everything_it_can_be_told(recording: Recording):
     assert given["authenticationMode"] == "API"
     assert given["deletionProtection"] is True
     assert given["subnetIds"] == ["subnet-a", "subnet-b", "subnet-c"]
+
+
+def test_the_exception_opens_the_endpoint_to_its_networks_alone():
+    today = dt.datetime.now(tz=dt.UTC).date()
+    exception = BootstrapAccessSettings(cidrs=("203.0.113.0/28",), reason="the very first update", expires=today)
+    given = recorded("dev", exception=exception).one("eks:index:Cluster").inputs
+    assert given["endpointPrivateAccess"] is given["endpointPublicAccess"] is True
+    assert given["publicAccessCidrs"] == ["203.0.113.0/28"]
 
 
 def test_nothing_of_the_components_defaults_is_created(recording: Recording):
