@@ -99,3 +99,10 @@ def test_the_policy_is_the_same_in_whatever_order_administrators_are_named(roles
 
 def test_every_policy_fits_into_what_kms_takes() -> None:
     assert all(len(json.dumps(key_policy(CONTEXT, (ADMIN, DEPLOYER), grants))) < 32 * 1024 for grants in PURPOSES.values())
+
+
+def test_data_is_reached_only_through_named_services_of_this_region() -> None:
+    [one] = [s for s in statements(data_grants(CONTEXT)) if s["Sid"] == "ThroughDataServices"]
+    services = one["Condition"]["StringEquals"]["kms:ViaService"]
+    assert {"s3.eu-west-1.amazonaws.com", "rds.eu-west-1.amazonaws.com", "ec2.eu-west-1.amazonaws.com"} <= set(services)
+    assert all(service.endswith(".eu-west-1.amazonaws.com") for service in services)
