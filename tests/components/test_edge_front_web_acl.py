@@ -58,8 +58,7 @@ def as_api(value: Any) -> Any:
     result: dict[str, Any] = {}
     for key, item in value.items():
         if key == "notStatement":
-            (statement,) = item["statements"]
-            result["NotStatement"] = {"Statement": as_api(statement)}
+            result["NotStatement"] = {"Statement": as_api(item["statement"])}
         else:
             result[SPELLED.get(key, key[:1].upper() + key[1:])] = as_api(item)
     return result

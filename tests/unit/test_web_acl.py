@@ -72,6 +72,11 @@ def test_the_settings_and_the_priorities_know_the_same_rules():
     assert len(set(PRIORITIES.values())) == len(PRIORITIES)
 
 
+@given(keys)
+def test_a_rate_stays_in_its_slots(key: str):
+    assert URI_RATE_SLOTS <= uri_rate_priority(key) < 2 * URI_RATE_SLOTS
+
+
 def test_no_priority_touches_the_rates_slots_or_shields():
     assert all(not URI_RATE_SLOTS <= value < 2 * URI_RATE_SLOTS and value < SHIELD_PRIORITY for value in PRIORITIES.values())
 
@@ -138,7 +143,7 @@ def test_health_checkers_pass_where_their_address_or_agent_would_speak_against_t
     assert [next(iter(statement)) for statement in geo] == ["geoMatchStatement", "notStatement"]
     bots = found["managed-bot-control"]["statement"]["managedRuleGroupStatement"]["scopeDownStatement"]
     assert bots == geo[1]
-    assert bots["notStatement"]["statements"][0]["byteMatchStatement"]["searchString"] == "/healthz/mesh"
+    assert bots["notStatement"]["statement"]["byteMatchStatement"]["searchString"] == "/healthz/mesh"
     anonymous = found["managed-anonymous-ip"]["statement"]["managedRuleGroupStatement"]["ruleActionOverrides"]
     assert [one["name"] for one in anonymous] == ["HostingProviderIPList"]
 
