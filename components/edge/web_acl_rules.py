@@ -119,7 +119,7 @@ def _units(statement: Mapping[str, Any]) -> int:
     ((kind, body),) = statement.items()
     transformations: int = 10 * sum(one["type"] != "NONE" for one in body.get("textTransformations", ()))
     nested: int = sum(_units(one) for one in body.get("statements", ()))
-    nested += _units(body["scopeDownStatement"]) if "scopeDownStatement" in body else 0
+    nested += sum(_units(body[key]) for key in ("statement", "scopeDownStatement") if key in body)
     own = {
         "ipSetReferenceStatement": 1,
         "geoMatchStatement": 1,
@@ -225,7 +225,7 @@ def _elsewhere(health_path: str) -> Rule:
 
 
 def _not(statement: Rule) -> Rule:
-    return {"notStatement": {"statements": [statement]}}
+    return {"notStatement": {"statement": statement}}
 
 
 def _group(name: str, counted: Sequence[str] = (), **more: Any) -> Rule:

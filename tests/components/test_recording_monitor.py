@@ -6,13 +6,11 @@ from components.base import Component
 from tests.support.monitor import DuplicateUrnError, record
 
 
-class Box(Component, token="zerotrust:test:Box"):  # noqa: S106 - a type token
+class Box(Component, token="zerotrust:test:Box"):
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         first = s3.Bucket(f"{name}-a", tags={"k": "v"}, opts=self.child())
-        s3.BucketVersioning(
-            f"{name}-v", bucket=first.id, versioning_configuration={"status": "Enabled"}, opts=self.child()
-        )
+        s3.BucketVersioning(f"{name}-v", bucket=first.id, versioning_configuration={"status": "Enabled"}, opts=self.child())
         self.register_outputs({})
 
 

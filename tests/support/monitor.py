@@ -18,7 +18,9 @@ from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
 
-Outputs = Mapping[str, Mapping[str, Any]]
+Answer = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
+"""Further outputs of a type: fixed, or made from the inputs."""
+Outputs = Mapping[str, Answer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         service = args.typ.split(":")[1].split("/")[0] if args.typ.count(":") > 1 else "mock"
         answer = {"arn": f"arn:aws:{service}:eu-west-1:111122223333:{args.name}", **args.inputs}
-        return f"{args.name}-id", {**answer, **self.outputs.get(args.typ, {})}
+        more = self.outputs.get(args.typ, {})
+        return f"{args.name}-id", {**answer, **(more(args.inputs) if callable(more) else more)}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         msg = f"the program looked {args.token} up; a preview without an account cannot"

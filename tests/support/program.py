@@ -10,18 +10,38 @@ from typing import Any
 import yaml
 
 from components.settings import CONFIG_KEY
-from tests.support.monitor import Recording, record
+from tests.support.monitor import Answer, Recording, record
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "prod")
 
-OUTPUTS: dict[str, dict[str, Any]] = {
+
+def validation_options(certificate: dict[str, Any]) -> dict[str, Any]:
+    """What ACM answers: a record to create for each name."""
+    names = [certificate["domainName"], *certificate.get("subjectAlternativeNames", [])]
+    return {
+        "domainValidationOptions": [
+            {
+                "domainName": name,
+                "resourceRecordName": f"_x.{name}.",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": f"_y.{name}.acm-validations.aws.",
+            }
+            for name in names
+        ]
+    }
+
+
+OUTPUTS: dict[str, Answer] = {
     "eks:index:Cluster": {
-        "core": {"endpoint": "https://cluster.internal", "provider": None},
-        "eksCluster": {"name": "cluster", "arn": "arn:aws:eks:eu-west-1:111122223333:cluster/cluster"},
+        "kubeconfig": {"clusters": [{"cluster": {"server": "https://abc.eks.internal", "certificate-authority-data": "Q0E="}}]},
+        "oidcProviderUrl": "https://oidc.eks.eu-west-1.amazonaws.com/id/ABC",
     },
+    "aws:acm/certificate:Certificate": validation_options,
+    "aws:apigateway/restApi:RestApi": {"executionArn": "arn:aws:execute-api:eu-west-1:111122223333:abc"},
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 3},
 }
-"""What a remote component answers: the mocks see it as one opaque resource, its children are the engine tier's."""
+"""What is answered beyond the inputs, where the program reads it; the component's children are the engine tier's."""
 
 
 @cache

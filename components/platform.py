@@ -1,0 +1,179 @@
+"""The environment: its regions, what connects them, and what an account has once."""
+
+import itertools
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_eks as eks
+
+from components.account.alarms import Alarms, AlarmsArgs
+from components.account.guards import Guards, GuardsArgs
+from components.account.region_guards import RegionGuards, RegionGuardsArgs
+from components.base import Component
+from components.context import RegionContext
+from components.edge.entry import Entry, EntryArgs, RegionEntry
+from components.edge.shield import Shield, ShieldArgs
+from components.network.interconnect import Peering, PeeringArgs, Side, TransitPeering, TransitPeeringArgs, TransitSide
+from components.region import Region, RegionArgs, region_provider
+from components.settings import Settings
+
+
+def region_context(settings: Settings, code: str) -> RegionContext:
+    """Where a region's resources stand and how they are tagged."""
+    return RegionContext(
+        organization=settings.organization,
+        environment=settings.environment,
+        region=code,
+        account=settings.account.id,
+        tags={
+            "environment": settings.environment,
+            "owner": settings.tags.owner,
+            "cost-center": settings.tags.cost_center,
+            "data-class": settings.tags.data_class,
+            "region": code,
+        },
+        permissions_boundary=settings.account.permissions_boundary,
+    )
+
+
+class Platform(Component, token="zerotrust:platform:Platform"):
+    """One environment."""
+
+    regions: dict[str, Region]
+    """By AWS region code."""
+    audit_bucket: pulumi.Output[str]
+    """The home region's WORM bucket, where the trail writes."""
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        # What cannot be made again is protected where production's rules hold; elsewhere `pulumi destroy` may clean up.
+        protect = settings.assurance == "high"
+        self._settings, self._protect = settings, protect
+        codes = sorted(settings.regions)
+        contexts = {code: region_context(settings, code) for code in codes}
+        home = contexts[settings.home_region]
+        self._providers = {code: region_provider(code, contexts[code], self) for code in codes}
+        self.regions = {home.region: self._region(contexts, home.region)}
+        shared_records = self.regions[home.region].certificate.records
+        for code in codes:
+            if code != home.region:
+                self.regions[code] = self._region(contexts, code, shared_records)
+
+        self._guards(name, home)
+        for one, other in itertools.combinations(codes, 2):
+            self._interconnect(one, other)
+        self._entry(name, home)
+        self.audit_bucket = self.regions[home.region].evidence.worm.name
+        self.register_outputs({"audit_bucket": self.audit_bucket})
+
+    def _region(
+        self, contexts: dict[str, RegionContext], code: str, shared_records: tuple[aws.route53.Record, ...] = ()
+    ) -> Region:
+        return Region(
+            code,
+            RegionArgs(
+                settings=self._settings,
+                context=contexts[code],
+                home=contexts[self._settings.home_region],
+                shared_records=shared_records,
+                protect=self._protect,
+            ),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                providers=[self._providers[code], eks.Provider(f"{code}-eks", opts=pulumi.ResourceOptions(parent=self))],
+            ),
+        )
+
+    def _home(self, home: RegionContext) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, providers=[self._providers[home.region]])
+
+    def _guards(self, name: str, home: RegionContext) -> None:
+        settings, region = self._settings, self.regions[home.region]
+        guards = Guards(
+            f"{name}-guards",
+            GuardsArgs(
+                context=home,
+                guards=settings.account.guards,
+                audit=settings.audit,
+                key_arn=region.logs_key_arn,
+                trail_bucket=region.evidence.worm.name,
+                trail_bucket_arn=region.evidence.worm.arn,
+                unrecorded_buckets=region.evidence.landing_arns,
+                protect=self._protect,
+            ),
+            opts=self._home(home),
+        )
+        if guards.trail_log_group is not None:
+            Alarms(
+                f"{name}-alarms",
+                AlarmsArgs(context=home, log_group=guards.trail_log_group, key_arn=region.logs_key_arn),
+                opts=self._home(home),
+            )
+        for code, each in sorted(self.regions.items()):
+            RegionGuards(
+                f"{code}-guards",
+                RegionGuardsArgs(
+                    context=each.context,
+                    guards=settings.account.guards,
+                    home=code == home.region,
+                    data_key_arn=each.data_key_arn,
+                    logs_key_arn=each.logs_key_arn,
+                    config_bucket=each.evidence.config_history,
+                    config_role_arn=guards.config_role_arn,
+                ),
+                opts=pulumi.ResourceOptions(parent=self, providers=[self._providers[code]]),
+            )
+
+    def _side(self, code: str) -> Side:
+        region = self.regions[code]
+        return Side(
+            context=region.context,
+            provider=self._providers[code],
+            vpc_id=region.network.vpc_id,
+            cidr=region.network.cidr,
+            route_table_ids=region.network.route_table_ids,
+        )
+
+    def _interconnect(self, one: str, other: str) -> None:
+        name, opts = f"{one}-{other}", pulumi.ResourceOptions(parent=self)
+        gateways = [self.regions[code].transit_gateway for code in (one, other)]
+        sides = [self._side(code) for code in (one, other)]
+        if gateways[0] is not None and gateways[1] is not None:
+            ends = [TransitSide(side=side, gateway=gateway) for side, gateway in zip(sides, gateways, strict=True) if gateway]
+            TransitPeering(f"{name}-transit", TransitPeeringArgs(requester=ends[0], accepter=ends[1]), opts=opts)
+        else:
+            Peering(f"{name}-peering", PeeringArgs(requester=sides[0], accepter=sides[1]), opts=opts)
+
+    def _entry(self, name: str, home: RegionContext) -> None:
+        edge = self._settings.edge
+        entry = Entry(
+            f"{name}-entry",
+            EntryArgs(
+                context=home,
+                domain=edge.domain,
+                hosted_zone=edge.hosted_zone,
+                failover=edge.failover,
+                regions={
+                    code: RegionEntry(
+                        load_balancer_arn=region.load_balancer.arn,
+                        dns_name=region.load_balancer.dns_name,
+                        zone_id=region.load_balancer.zone_id,
+                    )
+                    for code, region in sorted(self.regions.items())
+                },
+                flow_log_bucket=self.regions[home.region].evidence.load_balancer_logs,
+            ),
+            opts=self._home(home),
+        )
+        if edge.shield.advanced:
+            Shield(
+                f"{name}-shield",
+                ShieldArgs(
+                    context=home,
+                    settings=edge.shield,
+                    load_balancers={code: region.load_balancer.arn for code, region in sorted(self.regions.items())},
+                    health_check_arns=entry.health_check_arns,
+                    associations=[region.web_acl.association for _, region in sorted(self.regions.items())],
+                ),
+                opts=self._home(home),
+            )
