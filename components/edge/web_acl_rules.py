@@ -1,7 +1,6 @@
 """The rules of the web ACL: a pure function of the settings, in the provider's own letter case.
 
-The SDK translates the keys of nested statements down to the third level and passes the rest on as they are (the statement types
-refer to themselves); keys in the provider's letter case pass at every depth.
+Keys in that letter case go through the SDK unchanged at every depth; a test holds them to the SDK's own types.
 
 Guarantees: a rule's priority depends on its name alone, so adding one renumbers none; every rule has a metric of its name; a
 rule in `count_only` counts instead of blocking, whatever its kind. The order: what costs nothing first, AWS's groups after the

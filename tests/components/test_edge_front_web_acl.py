@@ -1,8 +1,10 @@
 """The web ACL as the program asks for it, held to AWS WAF's own API model."""
 
+import re
 from typing import Any
 
 import pytest
+from pulumi_aws.wafv2 import _inputs
 
 from components.context import RegionContext
 from components.edge.web_acl import WebAcl, WebAclArgs
@@ -78,6 +80,28 @@ def test_aws_wafs_own_model_accepts_the_requests(settings: WafSettings):
     assert violations("wafv2", "CreateIPSet", {"Name": "blocked", **named, member: tags}) == []
     logging = as_api(recording.one(LOGGING).inputs)
     assert violations("wafv2", "PutLoggingConfiguration", {"LoggingConfiguration": logging}) == []
+
+
+def strangers(value: Any, kind: str) -> list[str]:
+    """Keys that the SDK's own types do not have: it would pass them on, and the provider would drop or refuse them."""
+    known = getattr(_inputs, kind).__annotations__
+    found: list[str] = []
+    for key, item in value.items():
+        name = re.sub(r"([A-Z])", lambda letter: f"_{letter[1].lower()}", key)
+        if name not in known:
+            found.append(f"{kind}.{key}")
+            continue
+        nested = re.search(r"WebAcl\w+ArgsDict", str(known[name]))
+        for one in item if isinstance(item, list) else [item]:
+            if nested and isinstance(one, dict):
+                found += strangers(one, nested[0])
+    return found
+
+
+def test_every_key_is_one_of_the_sdks():
+    for rule in acl(FULL).one(ACL).inputs["rules"]:
+        assert strangers(rule, "WebAclRuleArgsDict") == []
+    assert strangers({"statement": {"notStatement": {"statements": []}}}, "WebAclRuleArgsDict") != []
 
 
 def test_nothing_is_registered_in_place_of_the_settings():
