@@ -41,6 +41,11 @@ class Platform(Component, token="zerotrust:platform:Platform"):
 
     regions: dict[str, Region]
     """By AWS region code."""
+    settings: Settings
+    protected: bool
+    aws_providers: dict[str, aws.Provider]
+    """By AWS region code."""
+    eks_provider: eks.Provider
     audit_bucket: pulumi.Output[str]
     """The home region's WORM bucket, where the trail writes."""
 
@@ -48,11 +53,13 @@ class Platform(Component, token="zerotrust:platform:Platform"):
         super().__init__(name, opts)
         # What cannot be made again is protected where production's rules hold; elsewhere `pulumi destroy` may clean up.
         protect = settings.assurance == "high"
-        self._settings, self._protect = settings, protect
+        self.settings, self.protected = settings, protect
         codes = sorted(settings.regions)
         contexts = {code: region_context(settings, code) for code in codes}
         home = contexts[settings.home_region]
-        self._providers = {code: region_provider(code, contexts[code], self) for code in codes}
+        self.aws_providers = {code: region_provider(code, contexts[code], self) for code in codes}
+        # Components only: it makes every child with the region's own provider.
+        self.eks_provider = eks.Provider(f"{name}-eks", opts=self.child())
         self.regions = {home.region: self._region(contexts, home.region)}
         shared_records = self.regions[home.region].certificate.records
         for code in codes:
@@ -72,23 +79,23 @@ class Platform(Component, token="zerotrust:platform:Platform"):
         return Region(
             code,
             RegionArgs(
-                settings=self._settings,
+                settings=self.settings,
                 context=contexts[code],
-                home=contexts[self._settings.home_region],
+                home=contexts[self.settings.home_region],
                 shared_records=shared_records,
-                protect=self._protect,
+                protect=self.protected,
             ),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                providers=[self._providers[code], eks.Provider(f"{code}-eks", opts=pulumi.ResourceOptions(parent=self))],
+                providers=[self.aws_providers[code], self.eks_provider],
             ),
         )
 
     def _home(self, home: RegionContext) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, providers=[self._providers[home.region]])
+        return pulumi.ResourceOptions(parent=self, providers=[self.aws_providers[home.region]])
 
     def _guards(self, name: str, home: RegionContext) -> None:
-        settings, region = self._settings, self.regions[home.region]
+        settings, region = self.settings, self.regions[home.region]
         guards = Guards(
             f"{name}-guards",
             GuardsArgs(
@@ -99,7 +106,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
                 trail_bucket=region.evidence.worm.name,
                 trail_bucket_arn=region.evidence.worm.arn,
                 unrecorded_buckets=region.evidence.landing_arns,
-                protect=self._protect,
+                protect=self.protected,
             ),
             opts=self._home(home),
         )
@@ -121,14 +128,14 @@ class Platform(Component, token="zerotrust:platform:Platform"):
                     config_bucket=each.evidence.config_history,
                     config_role_arn=guards.config_role_arn,
                 ),
-                opts=pulumi.ResourceOptions(parent=self, providers=[self._providers[code]]),
+                opts=pulumi.ResourceOptions(parent=self, providers=[self.aws_providers[code]]),
             )
 
     def _side(self, code: str) -> Side:
         region = self.regions[code]
         return Side(
             context=region.context,
-            provider=self._providers[code],
+            provider=self.aws_providers[code],
             vpc_id=region.network.vpc_id,
             cidr=region.network.cidr,
             route_table_ids=region.network.route_table_ids,
@@ -145,7 +152,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
             Peering(f"{name}-peering", PeeringArgs(requester=sides[0], accepter=sides[1]), opts=opts)
 
     def _entry(self, name: str, home: RegionContext) -> None:
-        edge = self._settings.edge
+        edge = self.settings.edge
         entry = Entry(
             f"{name}-entry",
             EntryArgs(

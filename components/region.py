@@ -27,7 +27,7 @@ from components.edge.certificate import Certificate, CertificateArgs
 from components.edge.load_balancer import EdgeLogs, EdgeNetwork, LoadBalancer, LoadBalancerArgs
 from components.edge.load_balancer_rules import token_check
 from components.edge.web_acl import WebAcl, WebAclArgs
-from components.keys.key import Key, KeyArgs
+from components.keys.key import Key, KeyArgs, Purpose
 from components.keys.policy import KeyGrant
 from components.keys.purposes import cluster_grants, data_grants, logs_grants
 from components.network.addresses import endpoint_address
@@ -99,7 +99,7 @@ class Region(Component, token="zerotrust:region:Region"):
         self.load_balancer_dns_name = self.load_balancer.dns_name
         self.register_outputs({"cluster_name": self.cluster_name, "load_balancer_dns_name": self.load_balancer_dns_name})
 
-    def _key(self, name: str, purpose: str, args: RegionArgs, grants: tuple[KeyGrant, ...]) -> pulumi.Output[str]:
+    def _key(self, name: str, purpose: Purpose, args: RegionArgs, grants: tuple[KeyGrant, ...]) -> pulumi.Output[str]:
         account = args.settings.account
         return Key(
             f"{name}-{purpose}-key",

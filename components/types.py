@@ -140,5 +140,20 @@ ServiceCidr = Annotated[str, AfterValidator(_network(private=True, shortest=12, 
 SourceCidr = Annotated[str, AfterValidator(_network(private=False, shortest=24, longest=32))]
 """A network that an operator calls from: /24 or narrower, so the world cannot be spelled in halves."""
 
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""What CloudWatch Logs takes (PutRetentionPolicy)."""
+
+
+def _retention(days: int) -> int:
+    if days not in LOG_RETENTION_DAYS:
+        msg = f"CloudWatch Logs keeps events for one of {', '.join(map(str, LOG_RETENTION_DAYS))} days; choose one of these"
+        raise refuse(msg)
+    return days
+
+
+LogRetentionDays = Annotated[int, AfterValidator(_retention), WithJsonSchema({"enum": list(LOG_RETENTION_DAYS)})]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=3650)]

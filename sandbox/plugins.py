@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
+from sandbox.hosting import HOST_VARIABLE
+from sandbox.standin.provider import DRIFT_VARIABLE
 from sandbox.standin.schema import MODULES, package_version
 from sandbox.toolchain import ROOT
 
 Kind = Literal["stand-in", "real"]
 SETTING: Final = "PLUGINS"
+COMPONENTS: Final = "eks"
+"""The package whose stand-in runs components, on the SDK's process-wide state: a process of its own."""
 
 
 def installed(package: str) -> bool:
@@ -35,9 +39,33 @@ done
 """
 
 
-def _script(path: Path, module: str, *arguments: str, before: str = "") -> None:
+# Asks the run's host for a server instead of starting one; without the site packages, which it does not need.
+_HOSTED: Final = """#!{python} -IS
+import os, socket, sys
+port = os.environ.get("{variable}")
+if not port:
+    os.environ["PYTHONPATH"] = {root!r}
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox.standin", "{package}", *sys.argv[1:]])
+with socket.create_connection(("127.0.0.1", int(port))) as host:
+    engine = sys.argv[1] if len(sys.argv) > 1 else ""
+    host.sendall(f"{package} {{engine}} {{os.environ.get('{drift}', '')}}\\n".encode())
+    answer = host.makefile()
+    print(answer.readline().strip(), flush=True)
+    answer.read()
+"""
+
+
+def _module_script(path: Path, module: str, *arguments: str, before: str = "") -> None:
     call = " ".join(map(shlex.quote, [sys.executable, "-m", module, *arguments]))
-    text = f'#!/bin/sh\n{before}PYTHONPATH={shlex.quote(str(ROOT))} exec {call} "$@"\n'
+    _write(path, f'#!/bin/sh\n{before}PYTHONPATH={shlex.quote(str(ROOT))} exec {call} "$@"\n')
+
+
+def _hosted_script(path: Path, package: str) -> None:
+    text = _HOSTED.format(python=sys.executable, variable=HOST_VARIABLE, root=str(ROOT), package=package, drift=DRIFT_VARIABLE)
+    _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     fresh = path.with_suffix(f".{os.getpid()}")
@@ -51,8 +79,10 @@ def install(folder: Path, plugins: Mapping[str, Kind]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for package, kind in plugins.items():
         path = folder / f"pulumi-resource-{package}"
-        if kind == "stand-in":
-            _script(path, "sandbox.standin", package)
-        else:
+        if kind == "real":
             path.unlink(missing_ok=True)
-    _script(folder / "pulumi-analyzer-policy-python", "pulumi.policy", before=_WITHOUT_RUNTIME_OPTIONS)
+        elif package == COMPONENTS:
+            _module_script(path, "sandbox.standin", package)
+        else:
+            _hosted_script(path, package)
+    _module_script(folder / "pulumi-analyzer-policy-python", "pulumi.policy", before=_WITHOUT_RUNTIME_OPTIONS)

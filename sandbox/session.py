@@ -15,6 +15,7 @@ import yaml
 from pulumi import automation as auto
 from semver import VersionInfo
 
+from sandbox import hosting
 from sandbox.engine import Engine
 from sandbox.plugins import Kind, install
 from sandbox.toolchain import ROOT
@@ -135,6 +136,7 @@ def open_session(
         place: where project, working copy and state lie.
         env: more environment variables of the engine and its plugins.
     """
+    hosting.begin()
     home = place.work / "engine"
     install(home / "bin", plugins)
     link = home / "bin" / "pulumi"
@@ -150,6 +152,7 @@ def open_session(
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
         "PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS": "false",
+        hosting.HOST_VARIABLE: str(hosting.port()),
         **env,
     }
     opened = auto.create_or_select_stack(

@@ -13,17 +13,11 @@ import pulumi_aws as aws
 from components.base import Component
 from components.context import RegionContext
 
-AWS_DOMAINS = (
-    "amazonaws.com",
-    "api.aws",
-    "amazontrust.com",  # OCSP and CRL of AWS's own certificates
-    "compute.internal",
-    "in-addr.arpa",
-)
-"""AWS's own names: service endpoints, node names and reverse look-ups. Without them no node joins."""
-
 PRIORITIES: Mapping[str, int] = {"aws": 100, "own": 200, "allowed": 300, "everything": 1000}
 """Fixed, so that a list that appears or goes moves no other rule."""
+
+
+TRUSTED_ALIASES = frozenset({"own", "allowed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +26,7 @@ class DnsArgs:
 
     context: RegionContext
     vpc_id: pulumi.Input[str]
+    vpc_cidr: str
     key_arn: pulumi.Input[str]
     retention_days: int
     own_domains: tuple[str, ...]
@@ -41,6 +36,24 @@ class DnsArgs:
 def with_subdomains(domains: tuple[str, ...]) -> list[str]:
     """Each domain and everything below it; a firewall list takes a wildcard only as the first label."""
     return sorted({form for domain in domains for form in (domain, f"*.{domain}")})
+
+
+def reverse_zone(vpc_cidr: str) -> str:
+    """The names of the VPC's own addresses; networks from /16 on share their first two octets.
+
+    Not all of in-addr.arpa: reverse zones are delegated to whoever holds the addresses, which makes them a way out.
+    """
+    first, second, *_ = vpc_cidr.split(".")
+    return f"*.{second}.{first}.in-addr.arpa"
+
+
+def platform_domains(region: str, vpc_cidr: str) -> list[str]:
+    """AWS's service endpoints, node names and the VPC's reverse zone: without them no node joins.
+
+    Nobody but AWS runs name servers below amazonaws.com; EKS Pod Identity answers below api.aws only.
+    """
+    hosts = "*.ec2.internal" if region == "us-east-1" else f"*.{region}.compute.internal"
+    return sorted({"*.amazonaws.com", f"*.{region}.api.aws", hosts, reverse_zone(vpc_cidr)})
 
 
 class Dns(Component, token="zerotrust:network:Dns"):
@@ -85,11 +98,13 @@ class Dns(Component, token="zerotrust:network:Dns"):
             tags=context.tagged(f"{name}-firewall"),
             opts=self.child(),
         )
-        lists = {"aws": AWS_DOMAINS, "own": args.own_domains, "allowed": args.allowed_domains}
-        for key, domains in lists.items():
-            if domains:
-                self._rule(name, key, with_subdomains(domains), group, args)
-        self._rule(name, "everything", ["*"], group, args)
+        lists = {
+            "aws": platform_domains(context.region, args.vpc_cidr),
+            "own": with_subdomains(args.own_domains),
+            "allowed": with_subdomains(args.allowed_domains),
+            "everything": ["*"],
+        }
+        rules = [self._rule(name, key, domains, group, context) for key, domains in lists.items() if domains]
         aws.route53.ResolverFirewallConfig(
             f"{name}-fail-closed", resource_id=args.vpc_id, firewall_fail_open="DISABLED", opts=self.child()
         )
@@ -101,11 +116,14 @@ class Dns(Component, token="zerotrust:network:Dns"):
             priority=101,
             vpc_id=args.vpc_id,
             tags=context.tagged(f"{name}-firewall-association"),
-            opts=self.child(),
+            # Without its rules the group would let everything pass, or block before the allowed names are listed.
+            opts=self.child(depends_on=rules),
         )
 
-    def _rule(self, name: str, key: str, domains: list[str], group: aws.route53.ResolverFirewallRuleGroup, args: DnsArgs) -> None:
-        context, block = args.context, key == "everything"
+    def _rule(
+        self, name: str, key: str, domains: list[str], group: aws.route53.ResolverFirewallRuleGroup, context: RegionContext
+    ) -> aws.route53.ResolverFirewallRule:
+        block = key == "everything"
         names = aws.route53.ResolverFirewallDomainList(
             f"{name}-{key}",
             name=context.physical("dns", key, context.region),
@@ -113,13 +131,15 @@ class Dns(Component, token="zerotrust:network:Dns"):
             tags=context.tagged(f"{name}-{key}"),
             opts=self.child(),
         )
-        aws.route53.ResolverFirewallRule(
+        return aws.route53.ResolverFirewallRule(
             f"{name}-{key}-rule",
             name=context.physical("dns", key),
             action="BLOCK" if block else "ALLOW",
             block_response="NODATA" if block else None,
-            # An allowed name may be an alias of one that is not listed (a CDN); its owner decides where it points.
-            firewall_domain_redirection_action="INSPECT_REDIRECTION_DOMAIN" if block else "TRUST_REDIRECTION_DOMAIN",
+            # A partner's name may be an alias of one that is not listed (a CDN); its owner decides where it points.
+            firewall_domain_redirection_action=(
+                "TRUST_REDIRECTION_DOMAIN" if key in TRUSTED_ALIASES else "INSPECT_REDIRECTION_DOMAIN"
+            ),
             firewall_domain_list_id=names.id,
             firewall_rule_group_id=group.id,
             priority=PRIORITIES[key],

@@ -43,7 +43,7 @@ def trust_document(context: RegionContext) -> dict[str, Any]:
 
 
 def delivery_document(context: RegionContext, group: str) -> dict[str, Any]:
-    """Write to one log group; describe is how the service finds it."""
+    """Write to one log group; describing groups is how the service finds it, and cannot be narrowed to one."""
     arn = context.arn("logs", f"log-group:{group}")
     return {
         "Version": "2012-10-17",
@@ -53,6 +53,7 @@ def delivery_document(context: RegionContext, group: str) -> dict[str, Any]:
                 "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
                 "Resource": [arn, f"{arn}:*"],
             },
+            {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": context.arn("logs", "log-group:*")},
         ],
     }
 

@@ -60,13 +60,18 @@ class Peering(Component, token="zerotrust:network:Peering"):
             opts=self.child(provider=accepter.provider),
         )
         self.connection_id = accepted.vpc_peering_connection_id
-        for role, side in (("requester", requester), ("accepter", accepter)):
-            aws.ec2.PeeringConnectionOptions(
-                f"{name}-{role}-options",
-                vpc_peering_connection_id=self.connection_id,
-                **{role: {"allow_remote_vpc_dns_resolution": True}},
-                opts=self.child(provider=side.provider),
-            )
+        aws.ec2.PeeringConnectionOptions(
+            f"{name}-requester-options",
+            vpc_peering_connection_id=self.connection_id,
+            requester={"allow_remote_vpc_dns_resolution": True},
+            opts=self.child(provider=requester.provider),
+        )
+        aws.ec2.PeeringConnectionOptions(
+            f"{name}-accepter-options",
+            vpc_peering_connection_id=self.connection_id,
+            accepter={"allow_remote_vpc_dns_resolution": True},
+            opts=self.child(provider=accepter.provider),
+        )
         for here, there in ((requester, accepter), (accepter, requester)):
             for key, table in sorted(here.route_table_ids.items()):
                 if key != "public":

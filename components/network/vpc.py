@@ -1,7 +1,7 @@
 """The VPC of one region: subnets by tier and zone, ways out, flow logs, and a resolver that is logged and filtered.
 
-Guarantees: no subnet gives public addresses; the intra tier has no route out; the default security group, network ACL and route
-table admit nothing; every flow and every DNS query is logged (NET-01, NET-02, NET-03, NET-07). Relies on: a logs key whose
+Guarantees: no subnet gives public addresses; the intra tier has no route out; the default security group and route table
+admit nothing; every flow and every DNS query is logged (NET-01, NET-02, NET-03, NET-07). Relies on: a logs key whose
 policy admits CloudWatch Logs of the region.
 """
 
@@ -13,7 +13,7 @@ import pulumi_aws as aws
 
 from components.base import Component
 from components.context import RegionContext
-from components.network.addresses import SubnetPlan, plan
+from components.network.addresses import SubnetPlan, endpoint_address, plan
 from components.network.dns import Dns, DnsArgs
 from components.network.flow_logs import FlowLogs, FlowLogsArgs
 from components.settings.network import NetworkSettings, RegionSettings
@@ -69,6 +69,10 @@ class Vpc(Component, token="zerotrust:network:Vpc"):
             key: self._subnet(f"{name}-{key}", context, vpc, subnet) for key, subnet in plan(self.cidr, args.region.zones).items()
         }
         self.subnet_ids = {key: subnet.id for key, subnet in subnets.items()}
+        for zone in sorted(args.region.zones):
+            key = f"intra-{zone}"
+            reserved = self._reserve(f"{name}-{key}-reserved", subnets[key], endpoint_address(self.cidr, zone))
+            self.subnet_ids[key] = pulumi.Output.all(subnets[key].id, reserved.id).apply(lambda ids: str(ids[0]))
         gateway = aws.ec2.InternetGateway(
             f"{name}-internet", vpc_id=vpc.id, tags=context.tagged(f"{name}-internet"), opts=self.child()
         )
@@ -89,6 +93,7 @@ class Vpc(Component, token="zerotrust:network:Vpc"):
             DnsArgs(
                 context=context,
                 vpc_id=vpc.id,
+                vpc_cidr=self.cidr,
                 key_arn=args.logs_key_arn,
                 retention_days=args.settings.flow_log_retention_days,
                 own_domains=args.own_domains,
@@ -114,6 +119,17 @@ class Vpc(Component, token="zerotrust:network:Vpc"):
             availability_zone=f"{context.region}{subnet.zone}",
             map_public_ip_on_launch=False,
             tags={**context.tagged(name, tier=subnet.tier), **LOAD_BALANCER_TAGS[subnet.tier]},
+            opts=self.child(),
+        )
+
+    def _reserve(self, name: str, subnet: aws.ec2.Subnet, address: str) -> aws.ec2.SubnetCidrReservation:
+        """Keep an address from being handed out: the execute-api endpoint's is chosen before the endpoint exists."""
+        return aws.ec2.SubnetCidrReservation(
+            name,
+            subnet_id=subnet.id,
+            cidr_block=f"{address}/32",
+            reservation_type="explicit",
+            description="execute-api endpoint",
             opts=self.child(),
         )
 

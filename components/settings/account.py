@@ -1,9 +1,11 @@
 """The AWS account an environment lives in, who may act there, and the guards that watch all of it."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from components.settings.base import Model
-from components.types import AccountId, Arn, Days, Name, RoleArn
+from components.types import AccountId, Arn, Days, LogRetentionDays, Name, RoleArn
 
 
 class GuardSettings(Model):
@@ -54,14 +56,14 @@ class KeySettings(Model):
 
     rotation_days: int = Field(default=365, ge=90, le=365)
     """Days between rotations of the key material."""
-    deletion_window_days: int = Field(default=30, ge=7, le=30)
-    """Days a deleted key can still be brought back."""
+    deletion_window_days: Literal[30] = 30
+    """Days a deleted key can still be brought back: the longest AWS has (KMS-01)."""
 
 
 class AuditSettings(Model):
     """How long evidence is kept, and how hard it is to remove."""
 
-    log_retention_days: Days = 365
+    log_retention_days: LogRetentionDays = 365
     """Days that CloudWatch log groups keep their events."""
     worm_retention_days: Days = 365
     """Days during which nobody can delete an object from an audit bucket (S3 Object Lock)."""

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.settings.base import Model, Problem
-from components.types import ZONE_LETTERS, DnsName, ServiceCidr, VpcCidr
+from components.types import ZONE_LETTERS, DnsName, LogRetentionDays, ServiceCidr, VpcCidr
 
 
 class RegionSettings(Model):
@@ -40,7 +40,7 @@ class NetworkSettings(Model):
     """A NAT gateway per zone, or one for the region (cheaper, and a zone failure cuts egress)."""
     interconnect: Literal["peering", "transit_gateway"] = "peering"
     """How the regions' VPCs reach each other: full-mesh peering, or a transit gateway per region."""
-    flow_log_retention_days: int = Field(default=365, ge=1, le=3650)
+    flow_log_retention_days: LogRetentionDays = 365
     """Days that VPC flow logs are kept."""
     dns_firewall: DnsFirewallSettings = DnsFirewallSettings()
     """The Route 53 Resolver DNS firewall."""

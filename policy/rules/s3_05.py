@@ -1,6 +1,6 @@
 """Audit and backup buckets hold their objects against everybody, for as long as the law asks."""
 
-from policy.checks import best, check, covered, require_true, tag
+from policy.checks import best, check, covered, require_true, strings, tag
 from policy.model import CouldNotRun, Finding, Findings, Params, Resource, Stack
 from policy.values import UNKNOWN, number
 
@@ -12,9 +12,9 @@ LOCKS = (
 DAYS_OF_A_YEAR = 365
 
 
-def _judge(lock: Resource, days: float) -> list[Finding]:
+def _judge(lock: Resource, days: float, modes: tuple[str, ...]) -> list[Finding]:
     retention = "rule.defaultRetention"
-    findings = list(check(lock, f"{retention}.mode", lambda v: v == "COMPLIANCE", "can be lifted by an administrator"))
+    findings = list(check(lock, f"{retention}.mode", lambda v: v in modes, "can be lifted by an administrator"))
     given = [(key, lock.get(f"{retention}.{key}")) for key in ("days", "years")]
     held = (number(given[0][1]) or 0.0) + (number(given[1][1]) or 0.0) * DAYS_OF_A_YEAR
     if held >= days:
@@ -27,8 +27,8 @@ def _judge(lock: Resource, days: float) -> list[Finding]:
 
 
 def validate(stack: Stack, params: Params) -> Findings:
-    """Which buckets: by the tag ``purpose``. How long: by the configuration."""
-    periods = params.get("retentionDays")
+    """Which buckets: by the tag ``purpose``. How long and how hard: by the configuration."""
+    periods, modes = params.get("retentionDays"), strings(params, "modes")
     for bucket in stack.of(*BUCKETS):
         purpose = tag(bucket, "purpose")
         if purpose is UNKNOWN:
@@ -40,4 +40,4 @@ def validate(stack: Stack, params: Params) -> Findings:
         yield from require_true(bucket, "objectLockEnabled", "has no object lock, which cannot be added later")
         locks, missing = covered(stack, bucket, stack.of(*LOCKS), "bucket", "has no default retention")
         yield from missing
-        yield from best([_judge(lock, days) for lock in locks])
+        yield from best([_judge(lock, days, modes) for lock in locks])

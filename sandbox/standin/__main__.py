@@ -6,15 +6,13 @@ Prints the port it listens on, as the engine expects of a plugin, and serves unt
 import argparse
 import asyncio
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sandbox.standin.host import start
 from sandbox.standin.provider import StandIn
-
-_WORKERS = 4
 
 
 def _announce(port: int) -> None:
@@ -23,10 +21,7 @@ def _announce(port: int) -> None:
 
 
 def _serve(package: str, address: str) -> None:
-    server = grpc.server(ThreadPoolExecutor(_WORKERS), options=_GRPC_CHANNEL_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(StandIn(package, address), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
+    server, port = start(StandIn(package, address))
     _announce(port)
     server.wait_for_termination()
 

@@ -123,7 +123,9 @@ def _made(kind: Any, name: str, who: Identity, depth: int = 0) -> Any:
         return {key: _made(inner, key, who, depth + 1) for key, inner in fields.items() if not is_optional(inner)}
     if shape.form == "list":
         inner = shapes(shape.items)[0]
-        return [_made(shape.items, name, who, depth + 1)] if inner.form == "object" and depth < _DEPTH else []
+        item = _made(shape.items, name, who, depth + 1) if inner.form == "object" and depth < _DEPTH else None
+        # an object of which nothing is certain (a role's inline policies) is one the service would not list
+        return [item] if item else []
     if shape.form == "enum":
         return shape.values[0]
     simple = {"bool": False, "int": 0, "float": 0, "map": {}, "object": {}}

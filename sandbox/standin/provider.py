@@ -28,12 +28,12 @@ def _token(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
-def planted_drift(urn: str) -> dict[str, Any] | None:
+def planted_drift(urn: str, file: str) -> dict[str, Any] | None:
     """What a test planted for a URN: properties that changed behind the engine's back, or None: the resource is gone.
 
-    The file named by `ZEROTRUST_STANDIN_DRIFT` maps URNs to an object of camelCase properties or to null.
+    The file maps URNs to an object of camelCase properties or to null; it need not exist.
     """
-    path = Path(os.environ.get(DRIFT_VARIABLE, ""))
+    path = Path(file)
     if not path.is_file():
         return {}
     found = json.loads(path.read_text(encoding="utf-8")).get(urn, {})
@@ -41,10 +41,14 @@ def planted_drift(urn: str) -> dict[str, Any] | None:
 
 
 class StandIn(provider_pb2_grpc.ResourceProviderServicer):
-    """The stand-in of one package. Holds one provider instance's configuration: the engine starts one process each."""
+    """The stand-in of one package. Holds one provider instance's configuration: each instance has a server of its own.
 
-    def __init__(self, package: str, engine_address: str) -> None:
+    `drift` names a file of planted drift; by default the one that `ZEROTRUST_STANDIN_DRIFT` names.
+    """
+
+    def __init__(self, package: str, engine_address: str, drift: str | None = None) -> None:
         self.package = package
+        self.drift = os.environ.get(DRIFT_VARIABLE, "") if drift is None else drift
         self.engine_address = engine_address
         self.region = DEFAULT_REGION
         self.account = ACCOUNT
@@ -173,7 +177,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, _context: Any) -> Any:  # noqa: N802
         """The stored state with any planted drift; for a resource that is only looked up, plausible outputs."""
-        drift = planted_drift(request.urn)
+        drift = planted_drift(request.urn, self.drift)
         if drift is None:
             return pb.ReadResponse(id="")
         state, inputs = wire.from_struct(request.properties), wire.from_struct(request.inputs)

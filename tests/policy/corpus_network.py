@@ -136,7 +136,7 @@ def network(b: Builder) -> None:
         "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
         "break-glass",
         policyArn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
-        principalArn=f"arn:aws:iam::{ACCOUNT}:role/break-glass-platform",
+        principalArn=f"arn:aws:iam::{ACCOUNT}:role/security-break-glass",
         accessScope={"type": "cluster"},
     )
     b.add(

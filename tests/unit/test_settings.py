@@ -49,7 +49,11 @@ SERVICE = "tenants/bank-a/services/api-ms"
 MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     # name: edits, the key the sentence must begin with, a word of the remedy
     "overlapping vpcs": ({"regions/eu-central-1/vpc_cidr": "10.16.0.0/17"}, "regions.eu-west-1.vpc_cidr", "overlap"),
-    "services inside a vpc": ({"regions/eu-central-1/service_cidr": "10.17.0.0/20"}, "regions.eu-central-1.service_cidr", "overlap"),
+    "services inside a vpc": (
+        {"regions/eu-central-1/service_cidr": "10.17.0.0/20"},
+        "regions.eu-central-1.service_cidr",
+        "overlap",
+    ),
     "host bits": ({"regions/eu-central-1/vpc_cidr": "10.17.0.1/16"}, "regions.eu-central-1.vpc_cidr", "host bits"),
     "public vpc": ({"regions/eu-central-1/vpc_cidr": "8.8.0.0/16"}, "regions.eu-central-1.vpc_cidr", "10.0.0.0/8"),
     "vpc too small": ({"regions/eu-central-1/vpc_cidr": "10.17.0.0/24"}, "regions.eu-central-1.vpc_cidr", "/16 to /19"),
@@ -202,6 +206,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "governance with high assurance": ({"audit/worm_mode": "GOVERNANCE"}, "audit.worm_mode", "COMPLIANCE"),
     "short evidence": ({"audit/worm_retention_days": 30}, "audit.worm_retention_days", "365"),
     "guard off with high assurance": ({"account/guards": {"guardduty": False}}, "account.guards.guardduty", "turn it on"),
+    "retention CloudWatch has not": ({"audit/log_retention_days": 1000}, "audit.log_retention_days", "CloudWatch"),
     "account too short": ({"account/id": "123"}, "account.id", "12 digits"),
     "missing account": ({"account/id": ...}, "account.id", "required"),
     "yes for true": ({"account/guards": {"guardduty": "yes"}}, "account.guards.guardduty", "true or false"),
@@ -252,7 +257,7 @@ def test_a_file_that_is_no_stack_is_refused(tmp_path, text):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match="copy Pulumi.dev.yaml"):
+    with pytest.raises(SettingsError, match=r"copy Pulumi\.dev\.yaml"):
         load_file(tmp_path / "Pulumi.none.yaml")
 
 
