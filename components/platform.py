@@ -68,7 +68,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
 
         self._guards(name, home)
         for one, other in itertools.combinations(codes, 2):
-            self._interconnect(one, other)
+            self._interconnect(name, one, other)
         self._entry(name, home)
         self.audit_bucket = self.regions[home.region].evidence.worm.name
         self.register_outputs({"audit_bucket": self.audit_bucket})
@@ -141,8 +141,8 @@ class Platform(Component, token="zerotrust:platform:Platform"):
             route_table_ids=region.network.route_table_ids,
         )
 
-    def _interconnect(self, one: str, other: str) -> None:
-        name, opts = f"{one}-{other}", pulumi.ResourceOptions(parent=self)
+    def _interconnect(self, environment: str, one: str, other: str) -> None:
+        name, opts = f"{environment}-{one}-{other}", pulumi.ResourceOptions(parent=self)
         gateways = [self.regions[code].transit_gateway for code in (one, other)]
         sides = [self._side(code) for code in (one, other)]
         if gateways[0] is not None and gateways[1] is not None:

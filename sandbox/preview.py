@@ -19,6 +19,7 @@ from pulumi import automation as auto
 from rich.console import Console
 from rich.table import Table
 
+from components.settings import SettingsError, load_file
 from sandbox.engine import Engine, resolve
 from sandbox.observed import Observed, Verdict, raw_events
 from sandbox.plugins import SETTING, Kind, chosen
@@ -26,7 +27,6 @@ from sandbox.session import BUILD, Place, Program, abandoned_quietly, open_sessi
 from sandbox.toolchain import ROOT, ToolError
 
 POLICY_PACK: Final = ROOT / "policy"
-_MOST_LINES: Final = 15
 
 
 @dataclass
@@ -153,18 +153,28 @@ def run(
     )
 
 
-def _verdicts(console: Console, title: str, verdicts: Sequence[Verdict], most: int | None = None) -> None:
+def _verdicts(console: Console, title: str, verdicts: Sequence[Verdict]) -> None:
     if not verdicts:
         return
     console.print(f"{title}: {len(verdicts)}", style="bold")
-    for verdict in verdicts[:most]:
+    for verdict in verdicts:
         console.print(f"  {verdict.policy} ({verdict.level}): {verdict.message}", markup=False, highlight=False, soft_wrap=True)
         if verdict.urn and verdict.urn.rsplit("::", 1)[-1] not in verdict.message:
             console.print(f"    resource: {verdict.urn.split('::', 2)[-1]}", markup=False, highlight=False, soft_wrap=True)
         if verdict.remedy:
             console.print(f"    remedy: {verdict.remedy}", markup=False, highlight=False, soft_wrap=True)
-    if most is not None and len(verdicts) > most:
-        console.print(f"  … {len(verdicts) - most} more in the written summary")
+
+
+def _could_not_run(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """One line for each control and property, with the resources it is about; the written summary has them one by one."""
+    if not verdicts:
+        return
+    resources: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        resources.setdefault(verdict.message.removeprefix("could not run: "), []).append(verdict.urn.rsplit("::", 1)[-1])
+    console.print(f"could not run before the update, and will run on it: {len(verdicts)}", style="bold")
+    for message, names in sorted(resources.items()):
+        console.print(f"  {message}: {', '.join(sorted(names))}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _resources(console: Console, observed: Observed) -> None:
@@ -191,8 +201,8 @@ def summarize(console: Console, result: Result, *, policies: bool) -> None:
             f"{len(seen.exempt)} exempt, {len(seen.violations)} violations",
             style="bold",
         )
-        _verdicts(console, "could not run (a value is unknown before the update)", seen.could_not_run, _MOST_LINES)
-        _verdicts(console, "exempt", seen.exempt, _MOST_LINES)
+        _could_not_run(console, seen.could_not_run)
+        _verdicts(console, "exempt", seen.exempt)
         _verdicts(console, "violations", seen.violations)
     else:
         console.print("policies: not checked", style="bold")
@@ -238,6 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (project / f"Pulumi.{chosen_arguments.stack}.yaml").is_file():
         console.print(f"there is no stack {chosen_arguments.stack!r}: Pulumi.{chosen_arguments.stack}.yaml is missing")
         return 1
+    if project == ROOT:
+        try:
+            # YAML given to the engine loses what only the file shows: a key that stands there twice.
+            load_file(project / f"Pulumi.{chosen_arguments.stack}.yaml")
+        except SettingsError as refusal:
+            console.print(str(refusal), markup=False, highlight=False, soft_wrap=True, style="red")
+            return 1
     policies = not chosen_arguments.no_policy and (POLICY_PACK / "PulumiPolicy.yaml").is_file()
     try:
         result = run(

@@ -55,8 +55,11 @@ def _policies(stack: Stack, holder: Resource, key: str, allowed: tuple[str, ...]
 
 def _role(stack: Stack, role: Resource, allowed: tuple[str, ...]) -> Findings:
     yield from _policies(stack, role, "managedPolicyArns", allowed)
-    if is_set(role.get("inlinePolicies")):
-        yield Violation(path="inlinePolicies", problem="gives nodes a policy of their own", urn=role.urn)
+    for path, inline in elements(role.get("inlinePolicies"), "inlinePolicies"):
+        if inline is UNKNOWN:  # the provider reads a role's inline policies back, also where the program gives none
+            yield CouldNotRun(path=path, urn=role.urn)
+        elif is_set(inline):
+            yield Violation(path=path, problem="gives nodes a policy of their own", urn=role.urn)
     for kind, role_key, policy_key in ATTACHMENTS:
         for attachment in stack.of(kind):
             mine = stack.refers(attachment, role_key, role)

@@ -73,6 +73,19 @@ class Recording:
         return {resource.urn for resource in self.resources}
 
 
+def plain(value: Any) -> Any:
+    """The value with assets and archives as what they hold, so that two recordings can be compared."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, pulumi.StringAsset):
+        return {"text": value.text}
+    if isinstance(value, pulumi.FileAsset | pulumi.FileArchive):
+        return {"path": value.path}
+    return {"assets": plain(value.assets)} if isinstance(value, pulumi.AssetArchive) else value
+
+
 class _Mocks(mocks.Mocks):
     """Answers every registration with its inputs, an id and an ARN derived from the name."""
 
