@@ -1,0 +1,49 @@
+"""Type tokens are part of every URN: literal, of one form, and each stated once."""
+
+import importlib
+import pkgutil
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import components
+from components.base import TOKEN_FORM, Component
+
+ROOT = Path(components.__file__).parent
+
+
+def all_components() -> list[type[Component]]:
+    for module in pkgutil.walk_packages([str(ROOT)], "components."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return [kind for kind in Component.__subclasses__() if kind.__module__.startswith("components.")]
+
+
+def test_every_token_is_well_formed_and_unique():
+    tokens = Counter(kind.token for kind in all_components())
+    assert len(tokens) > 20
+    assert [token for token, count in tokens.items() if count > 1] == []
+    assert all(TOKEN_FORM.match(token) for token in tokens)
+
+
+def test_a_token_names_its_class_and_its_layer():
+    for kind in all_components():
+        _, layer, name = kind.token.split(":")
+        assert kind.__module__.split(".")[1] == layer
+        assert name in {kind.__name__, kind.__name__.removeprefix("Account")}
+
+
+@pytest.mark.parametrize("token", [None, "zerotrust:Network:Vpc", "aws:network:Vpc", "zerotrust:network:vpc"])
+def test_a_class_without_a_proper_token_does_not_exist(token):
+    with pytest.raises(TypeError, match=r"zerotrust:<layer>:<Kind>"):
+        type("Wrong", (Component,), {}, token=token)
+
+
+def test_no_component_reads_the_environment_or_looks_anything_up():
+    calls = re.compile(r"os\.environ|os\.getenv|boto3|pulumi\.Config\(|StackReference|\.get_[a-z_]+_output\(|pulumi\.export\(")
+    found = {
+        str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if "files" not in path.parts and calls.search(path.read_text())
+    }
+    assert not found
