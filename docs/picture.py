@@ -1,0 +1,178 @@
+"""The README's picture: components of one region and of the environment, and what each of them uses.
+
+Nodes, counts and thin arrows come from the recorded program. Only the traffic's path is named here, since traffic between
+fixed addresses leaves no dependency behind.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from tests.support.monitor import Recording, Registered
+
+COMPOSING: Final = frozenset({"zerotrust:platform:Platform", "zerotrust:region:Region"})
+"""What only composes others and is no node."""
+PATH: Final = (
+    "zerotrust:edge:Entry",
+    "zerotrust:edge:WebAcl",
+    "zerotrust:edge:LoadBalancer",
+    "zerotrust:edge:Api",
+    "zerotrust:cluster:NodeGroup",
+)
+"""A request's way in."""
+NOT_YET: Final = ("zerotrust:edge:Api", "zerotrust:cluster:NodeGroup")
+"""The one hop whose far end another layer has yet to bring."""
+TITLES: Final = {
+    "zerotrust:account:Alarms": "Alarms on the trail",
+    "zerotrust:account:Guards": "Account guards and trail",
+    "zerotrust:account:RegionGuards": "GuardDuty, Config, Security Hub",
+    "zerotrust:audit:RegionEvidence": "Evidence buckets, WORM",
+    "zerotrust:cluster:Addons": "Add-ons",
+    "zerotrust:cluster:ControlPlane": "EKS control plane",
+    "zerotrust:cluster:NodeGroup": "Node groups",
+    "zerotrust:cluster:NodeRole": "Node role",
+    "zerotrust:edge:Api": "API gateway, one API per tenant",
+    "zerotrust:edge:Certificate": "Certificate",
+    "zerotrust:edge:Entry": "Route 53 and health checks",
+    "zerotrust:edge:LoadBalancer": "Public load balancer, token check",
+    "zerotrust:edge:WebAcl": "WAF",
+    "zerotrust:keys:Key": "KMS keys",
+    "zerotrust:network:Endpoints": "Private endpoints",
+    "zerotrust:network:Peering": "Peering of the regions",
+    "zerotrust:network:Vpc": "VPC, DNS firewall, flow logs",
+}
+"""What a person calls a component; one that is not named here shows its class."""
+LAYERS: Final = {
+    "edge": "Edge",
+    "cluster": "Cluster",
+    "network": "Network",
+    "audit": "Evidence",
+    "keys": "Keys",
+    "account": "Account guards",
+}
+"""Layers from the client inwards."""
+ONCE: Final = {"edge": "Entry", "network": "Between regions"}
+"""Layers by another name where they stand once per environment."""
+
+Edge = tuple[str, str]
+
+
+class Drawing:
+    """What the picture shows of a recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._by_urn = {resource.urn: resource for resource in recording.resources}
+        self.regions = sorted(resource.name for resource in recording.of("zerotrust:region:Region"))
+        self.owners = {resource.urn: self._owner(resource) for resource in recording.resources}
+        components = {owner.urn: owner for owner in self.owners.values() if owner}
+        self.kinds = Counter(owner.type for owner in components.values())
+        self.regional = {owner.type for owner in components.values() if self._parent_type(owner) == "zerotrust:region:Region"}
+        self.resources = Counter(
+            owner.type for urn, owner in self.owners.items() if owner and not self._by_urn[urn].type.startswith("zerotrust:")
+        )
+
+    def _parent_type(self, resource: Registered) -> str:
+        parent = self._by_urn.get(resource.parent)
+        return parent.type if parent else ""
+
+    def _owner(self, resource: Registered) -> Registered | None:
+        """The component below a region or the platform that a resource belongs to."""
+        current: Registered | None = resource
+        while current is not None and self._parent_type(current) not in COMPOSING:
+            current = self._by_urn.get(current.parent)
+        return current if current and current.type.startswith("zerotrust:") and current.type not in COMPOSING else None
+
+    def uses(self) -> set[Edge]:
+        """Kind → kind it takes a property of."""
+        found: set[Edge] = set()
+        for urn, owner in self.owners.items():
+            for targets in self._by_urn[urn].property_dependencies.values():
+                others = (self.owners.get(target) for target in targets)
+                found |= {(owner.type, other.type) for other in others if owner and other and owner.type != other.type}
+        return found
+
+    def count(self, kind: str) -> str:
+        """Resources inside; in one region for what every region has."""
+        regions = len(self.regions) if kind in self.regional else 1
+        several = self.kinds[kind] // regions
+        each = self.resources[kind] // regions // several
+        return f"{several} × {each}" if several > 1 else str(each)  # noqa: RUF001 - times
+
+
+def path_edges(kinds: Mapping[str, int]) -> list[Edge]:
+    """The path's hops between kinds that are there."""
+    stops = [kind for kind in PATH if kind in kinds]
+    return list(itertools.pairwise(stops))
+
+
+def _reaches(edges: set[Edge], start: str, goal: str) -> bool:
+    seen, waiting = set(), [start]
+    while waiting:
+        current = waiting.pop()
+        if current == goal:
+            return True
+        seen.add(current)
+        waiting += [target for source, target in edges if source == current and target not in seen]
+    return False
+
+
+def reduced(edges: set[Edge], path: list[Edge]) -> list[Edge]:
+    """The edges without those that a longer way implies, the path's own, and those against the path."""
+    kept = set(path) | {edge for edge in edges if not _reaches(set(path), edge[1], edge[0])}
+    for edge in sorted(kept - set(path)):
+        if _reaches(kept - {edge}, *edge):
+            kept.discard(edge)
+    return sorted(kept - set(path))
+
+
+def title(kind: str) -> str:
+    """What a person calls a component."""
+    return TITLES.get(kind) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.rsplit(":", 1)[1]).capitalize()
+
+
+def _id(kind: str) -> str:
+    return "_".join(kind.split(":")[1:])
+
+
+def _boxes(drawing: Drawing, *, regional: bool, indent: str) -> Iterator[str]:
+    scope, names = ("region", LAYERS) if regional else ("environment", {**LAYERS, **ONCE})
+    kinds = sorted(kind for kind in drawing.kinds if (kind in drawing.regional) == regional)
+    known = [*LAYERS, *sorted({kind.split(":")[1] for kind in kinds} - set(LAYERS))]
+    for layer in known:
+        inside = [kind for kind in kinds if kind.split(":")[1] == layer]
+        if not inside:
+            continue
+        yield f'{indent}subgraph {scope}_{layer}["{names.get(layer, layer.capitalize())}"]'
+        yield from (
+            f'{indent}  {_id(kind)}["{title(kind)}<br/><small>{drawing.count(kind)} resources</small>"]' for kind in inside
+        )
+        yield f"{indent}end"
+
+
+def mermaid(recording: Recording) -> str:
+    """The flowchart."""
+    drawing = Drawing(recording)
+    path = path_edges(drawing.kinds)
+    regions = " and ".join(drawing.regions)
+    lines = ["flowchart TB", '  client(["Clients and partners"])']
+    lines += _boxes(drawing, regional=False, indent="  ")
+    lines += [f'  subgraph region["Every region alike: {regions}"]', *_boxes(drawing, regional=True, indent="    "), "  end"]
+    lines.append(f"  client ==> {_id(PATH[0])}")
+    for hop in path:
+        arrow = '-. "with the mesh, not yet" .->' if hop == NOT_YET else "==>"
+        lines.append(f"  {_id(hop[0])} {arrow} {_id(hop[1])}")
+    lines += [f"  {_id(source)} --> {_id(target)}" for source, target in reduced(drawing.uses(), path)]
+    stops = ",".join(["client", *(_id(kind) for kind in PATH if kind in drawing.kinds)])
+    lines += ["  classDef path stroke-width:3px,font-weight:bold", f"  class {stops} path"]
+    return "\n".join(lines)
+
+
+def block(recording: Recording) -> str:
+    """The picture with its legend."""
+    return (
+        f"```mermaid\n{mermaid(recording)}\n```\n\n"
+        "Thick: a request's way in. Thin: what a component takes from another; what a longer way implies is left out. "
+        "Counts are of one region where every region has its own."
+    )
