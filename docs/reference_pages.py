@@ -145,7 +145,8 @@ def _kinds() -> str:
 def settings_page() -> str:
     """Every setting."""
     head = (
-        f"# Settings\n\n{GENERATED}\nEverything below stands under `zerotrust:settings` in `Pulumi.<stack>.yaml`. An unknown key is refused.\n"
+        f"# Settings\n\n{GENERATED}\nEverything below stands under `zerotrust:settings` in `Pulumi.<stack>.yaml`.\n"
+        "An unknown key is refused.\n"
         " Editors complete the file from [settings.schema.json](settings.schema.json);\n"
         "`python -m components.settings Pulumi.<stack>.yaml` checks it and names everything wrong at once.\n"
     )
