@@ -12,7 +12,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
 PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
-CODE := __main__.py components policy sandbox tests bench
+CODE := __main__.py components policy sandbox tests bench docs
 
 .PHONY: help setup preview policy test lint format bench lock docs ledger clean
 
@@ -41,7 +41,7 @@ lint: $(READY) ## Ruff, mypy and the import contracts
 	@$(VENV)/bin/ruff check --quiet $(CODE)
 	@$(VENV)/bin/ruff format --quiet --check $(CODE)
 	@$(VENV)/bin/mypy --no-error-summary
-	@mkdir -p build && $(VENV)/bin/lint-imports --no-timing > build/lint-imports.log 2>&1 || { cat build/lint-imports.log; exit 1; }
+	@mkdir -p build && $(VENV)/bin/lint-imports --no-logo > build/lint-imports.log 2>&1 || { cat build/lint-imports.log; exit 1; }
 
 format: $(READY) ## Format the code
 	@$(VENV)/bin/ruff format $(CODE)

@@ -23,7 +23,7 @@ PREVIEWED: Final = "dev"
 HOURS: Final = 730
 """Hours of a month, as AWS's own calculator counts."""
 
-# AWS list prices of eu-west-1 in USD, as of 2026-11, entered by hand. Nothing offline can check them: ask AWS's pricing pages.
+# USD, near eu-west-1 list prices, entered by hand and checked against nothing: for orders of magnitude, ask AWS for yours.
 PRICES: Final = {
     "eks": 0.10 * HOURS,
     "nat": 0.048 * HOURS,

@@ -19,7 +19,7 @@ from pulumi import automation as auto
 from rich.console import Console
 from rich.table import Table
 
-from components.settings import SettingsError, load_file
+from components.settings import CONFIG_KEY, SettingsError, load_file
 from sandbox.engine import Engine, resolve
 from sandbox.observed import Observed, Verdict, raw_events
 from sandbox.plugins import SETTING, Kind, chosen
@@ -248,10 +248,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (project / f"Pulumi.{chosen_arguments.stack}.yaml").is_file():
         console.print(f"there is no stack {chosen_arguments.stack!r}: Pulumi.{chosen_arguments.stack}.yaml is missing")
         return 1
-    if project == ROOT:
+    file = project / f"Pulumi.{chosen_arguments.stack}.yaml"
+    if CONFIG_KEY in file.read_text(encoding="utf-8"):
         try:
             # YAML given to the engine loses what only the file shows: a key that stands there twice.
-            load_file(project / f"Pulumi.{chosen_arguments.stack}.yaml")
+            load_file(file)
         except SettingsError as refusal:
             console.print(str(refusal), markup=False, highlight=False, soft_wrap=True, style="red")
             return 1
