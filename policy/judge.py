@@ -6,6 +6,7 @@ state holds no preview's unknowns, so whatever could not run there was not judge
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,9 @@ def failed(lines: Sequence[Line], resolved: Mapping[str, config.PolicyConfig]) -
 def _resources(stack: str, path: str | None) -> list[Recorded]:
     if path is not None:
         return state.read(Path(path))
+    if shutil.which("pulumi") is None:
+        msg = "there is no pulumi on PATH to export the state with; export it elsewhere and give the file: STATE=<file> or --state"
+        raise state.StateError(msg)
     done = subprocess.run(["pulumi", "stack", "export", "--stack", stack], capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"the state of {stack} cannot be exported; give a file by --state"
