@@ -27,11 +27,11 @@ class Edit:
 
     ``match`` is a pattern for names or a predicate; the first resource that has it is edited, or ``every`` one. ``path``
     is dotted, with ``[n]`` for list members; empty, the resource itself is removed (``DELETE``) or its properties are
-    replaced. ``add`` makes it a new resource of that type instead.
+    replaced. It may be asked of the resource. ``add`` makes it a new resource of that type instead.
     """
 
     type: str
-    path: str = ""
+    path: str | Callable[[Recorded], str] = ""
     value: Any = DELETE
     match: str | Callable[[Recorded], bool] = "*"
     every: bool = False
@@ -91,8 +91,9 @@ def _edited(resources: list[Recorded], edit: Edit) -> list[Recorded]:
             result.append(resource)
             continue
         hits += 1
-        if edit.path:
-            result.append(_with(resource, edit.path, edit.value))
+        path = edit.path(resource) if callable(edit.path) else edit.path
+        if path:
+            result.append(_with(resource, path, edit.value))
         elif edit.value is not DELETE:
             result.append(dataclasses.replace(resource, props=edit.value))
     if not hits:

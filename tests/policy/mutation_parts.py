@@ -1,6 +1,7 @@
 """What the tables of mutations are written with."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from policy.client import Recorded
@@ -44,7 +45,19 @@ def audited(resource: Recorded) -> bool:
     return look(resource.props, "tags.purpose") == "audit"
 
 
-def one(control: str, says: str, kind: str, path: str = "", value: Any = DELETE, **more: Any) -> Mutation:
+def managed(path: str) -> Callable[[Recorded], str]:
+    """A path below the rule that runs AWS's common rule set, wherever it stands among the rules."""
+
+    def of(resource: Recorded) -> str:
+        names = [look(rule, "statement.managedRuleGroupStatement.name") for rule in resource.props["rules"]]
+        return f"rules[{names.index('AWSManagedRulesCommonRuleSet')}].{path}"
+
+    return of
+
+
+def one(
+    control: str, says: str, kind: str, path: str | Callable[[Recorded], str] = "", value: Any = DELETE, **more: Any
+) -> Mutation:
     """A mutation of a single edit."""
     also = frozenset(more.pop("also", ()))
     return Mutation(control=control, says=says, edits=(Edit(type=kind, path=path, value=value, **more),), also=also)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from tests.policy.harness import Edit, Mutation
-from tests.policy.mutation_parts import ACL, BALANCER, LISTENER, POLICY, ROLE, added, allow, encrypted, facing, one
+from tests.policy.mutation_parts import ACL, BALANCER, LISTENER, POLICY, ROLE, added, allow, encrypted, facing, managed, one
 
 
 def edge() -> Iterator[Mutation]:
@@ -38,14 +38,14 @@ def edge() -> Iterator[Mutation]:
     yield one("LB-04", "without a web ACL", "aws:wafv2/webAclAssociation:WebAclAssociation", every=True)
     yield added("LB-04", "without a web ACL", "aws:alb/loadBalancer:LoadBalancer", "LB-03")
     yield one("LB-04", "does not answer", BALANCER, "enableWafFailOpen", value=True, match=facing)
-    group = "rules[0].statement.managedRuleGroupStatement"
-    yield one("WAF-01", "is missing", ACL, f"{group}.name", "AWSManagedRulesLinuxRuleSet")
-    yield one("WAF-01", "only counts", ACL, "rules[0].overrideAction", {"count": {}})
+    group = "statement.managedRuleGroupStatement"
+    yield one("WAF-01", "is missing", ACL, managed(f"{group}.name"), "AWSManagedRulesLinuxRuleSet")
+    yield one("WAF-01", "only counts", ACL, managed("overrideAction"), {"count": {}})
     yield one(
         "WAF-01",
         "only counts",
         ACL,
-        f"{group}.ruleActionOverrides",
+        managed(f"{group}.ruleActionOverrides"),
         [{"name": "NoUserAgent_HEADER", "actionToUse": {"count": {}}}],
     )
     yield one(
