@@ -46,7 +46,7 @@ def _resources(stack: str, path: str | None) -> list[Recorded]:
     if path is not None:
         return state.read(Path(path))
     if shutil.which("pulumi") is None:
-        msg = "there is no pulumi on PATH to export the state with; export it elsewhere and give the file: STATE=<file> or --state"
+        msg = "there is no pulumi on PATH to export the state with; give an exported state by --state (make policy STATE=<file>)"
         raise state.StateError(msg)
     done = subprocess.run(["pulumi", "stack", "export", "--stack", stack], capture_output=True, text=True, check=False)
     if done.returncode:
