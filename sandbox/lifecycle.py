@@ -11,7 +11,15 @@ from pulumi.automation import events
 
 from sandbox.engine import resolve
 from sandbox.plugins import chosen
-from sandbox.session import Place, Program, Session, abandoned_quietly, open_session, scrubbed_environment
+from sandbox.session import (
+    Place,
+    Program,
+    Session,
+    abandoned_quietly,
+    open_session,
+    rare_collections,
+    scrubbed_environment,
+)
 from sandbox.standin.provider import DRIFT_VARIABLE
 
 
@@ -89,7 +97,7 @@ def lifecycle(stack: str, program: Program, place: Place, report: Callable[[str]
     """Opens a stack for a rehearsal; `report` gets what choosing the engine has to say."""
     place.state.mkdir(parents=True, exist_ok=True)
     drift = place.state / "drift.json"
-    with scrubbed_environment():
+    with scrubbed_environment(), rare_collections():
         session = open_session(
             stack,
             program,

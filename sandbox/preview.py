@@ -23,7 +23,16 @@ from components.settings import CONFIG_KEY, SettingsError, load_file
 from sandbox.engine import Engine, resolve
 from sandbox.observed import Observed, Verdict, raw_events
 from sandbox.plugins import SETTING, Kind, chosen
-from sandbox.session import BUILD, Place, Program, abandoned_quietly, open_session, program_of, scrubbed_environment
+from sandbox.session import (
+    BUILD,
+    Place,
+    Program,
+    abandoned_quietly,
+    open_session,
+    program_of,
+    rare_collections,
+    scrubbed_environment,
+)
 from sandbox.toolchain import ROOT, ToolError
 
 POLICY_PACK: Final = ROOT / "policy"
@@ -116,7 +125,7 @@ def run(
         ToolError: without a Pulumi CLI.
     """
     settled, output = Settled(), list[str]()
-    with scrubbed_environment(), raw_events(), console.status("choosing the engine") as status:
+    with scrubbed_environment(), rare_collections(), raw_events(), console.status("choosing the engine") as status:
         engine = resolve(lambda line: status.update(line) if line.startswith("building") else console.print(line))
         started = time.monotonic()
 

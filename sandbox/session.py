@@ -38,6 +38,21 @@ def scrubbed_environment() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def rare_collections() -> Iterator[None]:
+    """Collects garbage rarely while a program runs.
+
+    The SDK keeps a task for every output of every resource until all are known, and each full collection walks all of them.
+    694 resources preview in 9.7 s instead of 13.5 s.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@contextlib.contextmanager
 def abandoned_quietly() -> Iterator[None]:
     """Ends what a refused inline program left behind, here and silently.
 

@@ -4,6 +4,8 @@ Two planted previews, one for resource controls and one for stack controls: the 
 was refused.
 """
 
+import datetime as dt
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 import pytest
+import yaml
 from rich.console import Console
 
 from policy import catalogue
@@ -158,9 +161,9 @@ def planted(plants: dict[str, Plant], found: set[str], more: Callable[[], None])
     return program
 
 
-def preview(program: Callable[[], None], build: Path) -> Result:
+def preview(program: Callable[[], None], build: Path, pack: Path = ROOT / "policy") -> Result:
     place = Place.of("prod", ROOT, build)
-    return run("prod", program, place=place, policy_pack=ROOT / "policy", console=Console(quiet=True))
+    return run("prod", program, place=place, policy_pack=pack, console=Console(quiet=True))
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +225,29 @@ def test_a_planted_mistake_is_named_with_resource_control_and_remedy(mistaken, c
     assert mine, sorted({(one.policy, one.urn.rsplit("::", 1)[-1]) for one in seen})
     assert all(one.level == "mandatory" for one in mine)
     assert all(control in one.message and one.remedy for one in mine)
+
+
+def test_an_expired_exemption_fails_the_preview_and_names_itself(tmp_path):
+    # The engine starts a pack as a folder; the modules of this copy import each other, not the tree's.
+    pack = tmp_path / "policy"
+    shutil.copytree(ROOT / "policy", pack, ignore=shutil.ignore_patterns("__pycache__"))
+    exemption = {
+        "control": "IAM-04",
+        "urn": "urn:pulumi:prod::zerotrust::aws:iam/user:User::break-glass",
+        "approver": "head of platform security",
+        "reason": "planted, and long over",
+        "expires": dt.date(2020, 1, 31),
+    }
+    (pack / "exemptions.yaml").write_text(yaml.safe_dump([exemption]))
+    result = preview(additions_only, tmp_path / "build", pack)
+    assert result.failed
+    mine = [one for one in result.observed.violations if one.policy == CONTROLS["GEN-05"].policy]
+    assert mine
+    assert all(one.level == "mandatory" and "GEN-05" in one.message and one.remedy for one in mine)
+    assert any("expired" in one.message or "2020-01-31" in one.message for one in mine), [one.message for one in mine]
+
+
+def additions_only() -> None:
+    """One harmless resource: what is judged is the register."""
+    provider = aws.Provider("own", region=REGION, allowed_account_ids=["444455556666"])
+    aws.sqs.Queue("queue", opts=pulumi.ResourceOptions(provider=provider))

@@ -18,6 +18,8 @@ from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
 
+from sandbox.session import rare_collections
+
 Answer = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 """Further outputs of a type: fixed, or made from the inputs."""
 Outputs = Mapping[str, Answer]
@@ -175,5 +177,6 @@ def record(
     pulumi.runtime.set_all_config(dict(config or {}))
     SETTINGS.rpc_manager.clear()
     SETTINGS.outputs.clear()
-    _sync_await(run_pulumi_func(lambda: program() and None))
+    with rare_collections():
+        _sync_await(run_pulumi_func(lambda: program() and None))
     return recording
