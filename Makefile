@@ -37,10 +37,11 @@ test: lint ## Lint, types, then every test
 	@$(PY) -m sandbox.engine
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile
 
-lint: $(READY) ## Ruff, mypy and the import contracts
+lint: $(READY) ## Ruff, mypy, yamllint and the import contracts
 	@$(VENV)/bin/ruff check --quiet $(CODE)
 	@$(VENV)/bin/ruff format --quiet --check $(CODE)
 	@$(VENV)/bin/mypy --no-error-summary
+	@$(VENV)/bin/yamllint --strict .
 	@mkdir -p build && $(VENV)/bin/lint-imports --no-logo > build/lint-imports.log 2>&1 || { cat build/lint-imports.log; exit 1; }
 
 format: $(READY) ## Format the code

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pulumi
 import pytest
 
 import components
@@ -45,5 +46,19 @@ def test_no_component_reads_the_environment_or_looks_anything_up():
     calls = re.compile(r"os\.environ|os\.getenv|boto3|pulumi\.Config\(|StackReference|\.get_[a-z_]+_output\(|pulumi\.export\(")
     found = {
         str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if "files" not in path.parts and calls.search(path.read_text())
+    }
+    assert not found
+
+
+def test_no_component_shadows_an_attribute_of_the_sdks_resources():
+    """`self._protect = True` on a component protected every child once: the SDK keeps the option under that name."""
+    owned = {name for kind in pulumi.ComponentResource.__mro__ for name in getattr(kind, "__annotations__", {})}
+    assert {"_protect", "_providers"} <= owned
+    assigned = re.compile(r"self\.(_\w+)\s*(?:=|,|:)")
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in ROOT.rglob("*.py")
+        for name in assigned.findall(path.read_text())
+        if name in owned
     }
     assert not found
