@@ -4,7 +4,7 @@ Which deliverer may write where is AWS's decision, not taste:
 
 | deliverer | into default retention | encryption | source |
 | --- | --- | --- | --- |
-| CloudTrail | yes | customer key | AWS CloudTrail, encrypting log files; S3 Object Lock |
+| CloudTrail | expected, to be proven | customer key | AWS CloudTrail, encrypting log files; S3 Object Lock |
 | AWS Config | refused by AWS | customer key | AWS Config, delivery channel |
 | S3 server access logs | refused by AWS | SSE-S3 only | Amazon S3, Object Lock considerations |
 | ALB access logs | not documented | SSE-S3 only | Elastic Load Balancing, access logs |

@@ -45,11 +45,6 @@ def plan(vpc_cidr: str, zones: tuple[str, ...]) -> dict[str, SubnetPlan]:
     }
 
 
-def resolver_address(vpc_cidr: str) -> str:
-    """The VPC's own DNS resolver: the network's address plus two (Amazon VPC DNS)."""
-    return str(ipaddress.IPv4Network(vpc_cidr).network_address + 2)
-
-
 def endpoint_address(vpc_cidr: str, zone: str) -> str:
     """The fixed address of the execute-api endpoint in a zone's intra subnet.
 

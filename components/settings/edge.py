@@ -10,7 +10,6 @@ from pydantic import Field
 from components.settings.base import Model, Problem
 from components.types import DnsName, HostedZoneId, HttpPath, Name
 
-COUNTRY = r"^[A-Z]{2}$"
 HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 TELEPHONE = re.compile(r"\+[1-9]\d{6,14}")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.network.addresses import TIERS, endpoint_address, plan, resolver_address, subnet_cidr
+from components.network.addresses import TIERS, endpoint_address, plan, subnet_cidr
 from components.types import PRIVATE_BLOCKS, ZONE_LETTERS
 
 AWS_SMALLEST = 28
@@ -63,12 +63,6 @@ def test_the_endpoint_address_is_usable_in_its_intra_subnet(vpc, zone):
     reserved = [*list(subnet)[:4], subnet.broadcast_address]
     assert address in subnet
     assert address not in reserved
-
-
-@given(vpcs())
-def test_the_resolver_is_reserved_and_in_the_vpc(vpc):
-    network = ipaddress.IPv4Network(vpc)
-    assert resolver_address(vpc) == str(network[2])
 
 
 def test_a_zone_outside_the_plan_is_refused():
