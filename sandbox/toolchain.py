@@ -1,10 +1,12 @@
 """Builds the pinned programs of `tools/` into a cache folder outside the tree, once per version.
 
 `python -m sandbox.toolchain <tool>` prints the path of the binary. The modules and their sums are pinned by
-`tools/<tool>/go.mod` and `go.sum`; this table only says which package to build and how its version is stamped.
+`tools/<tool>/go.mod` and `go.sum`; this table only says which package to build and how its version is stamped. A tool
+of our own (`package="."`) has the hash of its folder for a version.
 """
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -30,11 +32,15 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One program: the Go package, the module that carries its version, and the linker flags with `{version}`."""
+    """One program: the Go package, the module that carries its version, and the linker flags with `{version}`.
 
-    package: str
-    module: str
+    A tool of our own has the package `.` and no module.
+    """
+
+    package: str = "."
+    module: str | None = None
     ldflags: str = "-s -w"
+    cgo: bool = False
 
 
 TOOLS: Final[Mapping[str, Tool]] = {
@@ -53,7 +59,7 @@ def cache_root() -> Path:
 
 
 def pinned_version(name: str) -> str:
-    """The version `tools/<name>/go.mod` pins for the tool's module.
+    """The version `tools/<name>/go.mod` pins for the tool's module; the hash of the folder for a tool of our own.
 
     Raises:
         ToolError: for a tool that is not in the table or whose module file pins nothing.
@@ -61,12 +67,23 @@ def pinned_version(name: str) -> str:
     if name not in TOOLS:
         msg = f"{name}: no such tool; known: {', '.join(sorted(TOOLS))}"
         raise ToolError(msg)
-    text = (ROOT / "tools" / name / "go.mod").read_text(encoding="utf-8")
-    found = re.search(rf"^\s*(?:require\s+)?{re.escape(TOOLS[name].module)}\s+(v\S+)", text, re.MULTILINE)
+    module, folder = TOOLS[name].module, ROOT / "tools" / name
+    if module is None:
+        return _folder_hash(folder)
+    text = (folder / "go.mod").read_text(encoding="utf-8")
+    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)", text, re.MULTILINE)
     if found is None:
-        msg = f"tools/{name}/go.mod does not require {TOOLS[name].module}"
+        msg = f"tools/{name}/go.mod does not require {module}"
         raise ToolError(msg)
     return found.group(1)
+
+
+def _folder_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def cached(name: str) -> Path:
@@ -113,7 +130,8 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
         command = [go, "build", "-trimpath", "-ldflags", flags, "-o", str(made), tool.package]
         started = time.monotonic()
         with (Path(scratch) / "log").open("w+", encoding="utf-8") as log:
-            process = subprocess.Popen(command, cwd=ROOT / "tools" / name, stdout=log, stderr=log)
+            environment = {**os.environ, "CGO_ENABLED": "1" if tool.cgo else "0"}
+            process = subprocess.Popen(command, cwd=ROOT / "tools" / name, env=environment, stdout=log, stderr=log)
             while process.poll() is None:
                 progress(f"building {name} {version}: {time.monotonic() - started:.0f} s")
                 time.sleep(_TICK_SECONDS)
