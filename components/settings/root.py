@@ -13,6 +13,7 @@ from components.settings.base import Model, Problem
 from components.settings.cluster import ClusterSettings
 from components.settings.edge import EdgeSettings
 from components.settings.identity import IdentitySettings
+from components.settings.images import ImagesSettings
 from components.settings.network import NetworkSettings, RegionSettings
 from components.settings.tenants import RESERVED_NAMESPACES, TenantSettings
 from components.types import Name, RegionCode
@@ -60,6 +61,8 @@ class Settings(Model):
     """The way in."""
     identity: IdentitySettings
     """Workload and user identity."""
+    images: ImagesSettings
+    """Images of the platform's own programs."""
     tenants: dict[Name, TenantSettings] = Field(default_factory=dict)
     """Tenants by namespace."""
     access: AccessSettings = AccessSettings()
@@ -92,6 +95,13 @@ class Settings(Model):
         for tenant, settings in sorted(self.tenants.items()):
             if tenant in RESERVED_NAMESPACES:
                 yield Problem(("tenants", tenant), tenant, "choose another name; the platform owns this namespace")
+            for database, wanted in sorted(settings.databases.items()):
+                if wanted.version not in self.images.postgres:
+                    yield Problem(
+                        ("tenants", tenant, "databases", database, "version"),
+                        wanted.version,
+                        f"pin this version's image under images.postgres; pinned: {', '.join(sorted(self.images.postgres))}",
+                    )
             for service, workload in sorted(settings.services.items()):
                 yield from self._unknown_regions(("tenants", tenant, "services", service, "regions"), workload.regions)
 

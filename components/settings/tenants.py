@@ -11,7 +11,8 @@ from components.types import Cpu, Image, Memory, Name, Port, RegionCode, Scope, 
 RESERVED_NAMESPACES = frozenset(
     {
         *("default", "kube-system", "kube-public", "kube-node-lease"),
-        *("spire", "istio-system", "istio-ingress", "istio-egress", "cert-manager", "platform"),
+        *("spire", "spire-server", "spire-system", "istio-system", "istio-ingress", "istio-egress", "istio-eastwest"),
+        *("cert-manager", "cnpg-system", "external-dns", "keycloak", "rate-limit", "platform"),
         *("gatekeeper-system", "kyverno", "falco", "vault", "observability", "velero", "chaos-mesh", "argocd"),
     }
 )

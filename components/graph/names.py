@@ -1,0 +1,89 @@
+"""What the layers call each other's parts: namespaces, service accounts, labels and ports of the platform in a cluster.
+
+Facts only, so that a policy of one layer and the workload of another cannot disagree about a name.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+SYSTEM_NAMESPACE: Final = "kube-system"
+MESH_NAMESPACE: Final = "istio-system"
+CERTIFICATES_NAMESPACE: Final = "cert-manager"
+DATABASE_OPERATOR_NAMESPACE: Final = "cnpg-system"
+SPIRE_SERVER_NAMESPACE: Final = "spire-server"
+SPIRE_SYSTEM_NAMESPACE: Final = "spire-system"
+RATE_LIMIT_NAMESPACE: Final = "rate-limit"
+ISSUER_NAMESPACE: Final = "keycloak"
+EXTERNAL_DNS_NAMESPACE: Final = "external-dns"
+
+SERVICE_LABEL: Final = "app.kubernetes.io/name"
+"""On every pod: the service, database or cache it belongs to."""
+TENANT_LABEL: Final = "zerotrust.dev/tenant"
+"""On a tenant's namespace and everything in it."""
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+"""Set by the API server on every namespace; nobody can forge it."""
+REGION_REACH_LABEL: Final = "zerotrust.dev/every-region"
+"""On pods and workload entries of a service that other regions may call: its name."""
+
+OPA_PORT: Final = 9191
+"""ext_authz of the pod's own OPA, on loopback only."""
+RATE_LIMIT_PORT: Final = 8081
+RATE_LIMIT_SERVICE: Final = "ratelimit"
+POSTGRES_PORT: Final = 5432
+VALKEY_PORT: Final = 6379
+INGRESS_PORT: Final = 8443
+EGRESS_PORT: Final = 15443
+"""Where the egress gateway takes the mesh's mTLS connections of every external host, told apart by SNI."""
+EASTWEST_PORT: Final = 15443
+"""Where the other regions' callers come in, mTLS passed through by SNI."""
+GATEWAY_STATUS_PORT: Final = 15021
+PROXY_METRICS_PORT: Final = 15020
+BUNDLE_PORT: Final = 8443
+"""SPIRE's federation bundle endpoint."""
+SPIRE_CLASS: Final = "zerotrust"
+"""className of every SPIRE resource: the controller manager ignores resources without it, silently."""
+CLUSTER_DOMAIN: Final = "cluster.local"
+EVERY_REGION_DOMAIN: Final = "mesh.internal"
+"""Hosts `<service>.<tenant>.mesh.internal` stand for a service in every region."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """A gateway of the mesh: its namespace, and the name of its release, deployment, service account and `istio` label."""
+
+    namespace: str
+    name: str
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """Labels of its pods."""
+        return {"istio": self.name}
+
+
+INGRESS: Final = Gateway(namespace="istio-ingress", name="ingress-gateway")
+EGRESS: Final = Gateway(namespace="istio-egress", name="egress-gateway")
+EASTWEST: Final = Gateway(namespace="istio-eastwest", name="eastwest-gateway")
+GATEWAYS: Final = (INGRESS, EGRESS, EASTWEST)
+
+PLATFORM_NAMESPACES: Final = (
+    CERTIFICATES_NAMESPACE,
+    DATABASE_OPERATOR_NAMESPACE,
+    EXTERNAL_DNS_NAMESPACE,
+    ISSUER_NAMESPACE,
+    MESH_NAMESPACE,
+    RATE_LIMIT_NAMESPACE,
+    SPIRE_SERVER_NAMESPACE,
+    SPIRE_SYSTEM_NAMESPACE,
+    *(gateway.namespace for gateway in GATEWAYS),
+)
+"""Every namespace the platform makes beside the tenants'."""
+
+
+def service_host(tenant: str, service: str) -> str:
+    """The name a service is called by inside its region."""
+    return f"{service}.{tenant}.svc.{CLUSTER_DOMAIN}"
+
+
+def every_region_host(tenant: str, service: str) -> str:
+    """The name that stands for the service in every region it runs in; the caller's own region first."""
+    return f"{service}.{tenant}.{EVERY_REGION_DOMAIN}"

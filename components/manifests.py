@@ -1,0 +1,129 @@
+"""Kubernetes objects as plain data, and the one component that registers them.
+
+A layer's compiler is a pure function that returns `Manifest`s; tests hand the same objects to the API server and to the
+engines that enforce them. What is registered is what was judged.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.base import Component
+
+Manifest = dict[str, Any]
+"""One object: apiVersion, kind, metadata and the rest, JSON values only (a component may put an `Output` in it)."""
+
+LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/managed-by": "pulumi"}
+
+_TYPED: Final[Mapping[tuple[str, str], type[pulumi.CustomResource]]] = {
+    ("v1", "ConfigMap"): k8s.core.v1.ConfigMap,
+    ("v1", "LimitRange"): k8s.core.v1.LimitRange,
+    ("v1", "Namespace"): k8s.core.v1.Namespace,
+    ("v1", "ResourceQuota"): k8s.core.v1.ResourceQuota,
+    ("v1", "Service"): k8s.core.v1.Service,
+    ("v1", "ServiceAccount"): k8s.core.v1.ServiceAccount,
+    ("apps/v1", "Deployment"): k8s.apps.v1.Deployment,
+    ("apps/v1", "StatefulSet"): k8s.apps.v1.StatefulSet,
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): k8s.autoscaling.v2.HorizontalPodAutoscaler,
+    ("networking.k8s.io/v1", "IngressClass"): k8s.networking.v1.IngressClass,
+    ("networking.k8s.io/v1", "NetworkPolicy"): k8s.networking.v1.NetworkPolicy,
+    ("policy/v1", "PodDisruptionBudget"): k8s.policy.v1.PodDisruptionBudget,
+    ("rbac.authorization.k8s.io/v1", "Role"): k8s.rbac.v1.Role,
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): k8s.rbac.v1.RoleBinding,
+    ("scheduling.k8s.io/v1", "PriorityClass"): k8s.scheduling.v1.PriorityClass,
+    ("storage.k8s.io/v1", "StorageClass"): k8s.storage.v1.StorageClass,
+}
+"""Core kinds by the SDK's own class; every other kind is a CustomResource."""
+
+WITHOUT_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
+"""Annotation of workloads whose readiness needs what a later release brings (an image that a tenant has not pushed)."""
+
+
+def manifest(
+    api_version: str,
+    kind: str,
+    name: str,
+    *,
+    namespace: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    **fields: Any,
+) -> Manifest:
+    """One object with the platform's labels. `fields` are its top-level fields, `spec` or `data`."""
+    metadata: dict[str, Any] = {"name": name}
+    if namespace is not None:
+        metadata["namespace"] = namespace
+    metadata["labels"] = dict(sorted({**LABELS, **(labels or {})}.items()))
+    if annotations:
+        metadata["annotations"] = dict(sorted(annotations.items()))
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
+
+
+def object_key(wanted: Manifest) -> str:
+    """What tells an object from every other in a cluster, and its resource's name from every other: `<kind>-<ns>-<name>`."""
+    metadata = wanted["metadata"]
+    return "-".join(part for part in (wanted["kind"].lower(), metadata.get("namespace", ""), metadata["name"]) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestsArgs:
+    """Objects of one layer and what they wait for."""
+
+    objects: Sequence[Manifest]
+    after: Sequence[pulumi.Resource] = ()
+    """Gates every object itself: the release that brings the kind's CRD, the namespace's owner."""
+    ignore_changes: Mapping[str, Sequence[str]] | None = None
+    """Properties the cluster owns after creation, by kind."""
+
+
+class Manifests(Component, token="zerotrust:manifests:Manifests"):
+    """Objects in a cluster, in the order given: Namespaces first, then what lives in them.
+
+    Raises:
+        ValueError: for two objects with the same kind, namespace and name; for a custom kind with more than a spec.
+    """
+
+    ready: tuple[pulumi.Resource, ...]
+    """Every object."""
+
+    def __init__(self, name: str, args: ManifestsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        keys = [object_key(wanted) for wanted in args.objects]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            msg = f"{name}: compiled twice: {', '.join(twice)}"
+            raise ValueError(msg)
+        namespaces: dict[str, pulumi.Resource] = {}
+        ready: list[pulumi.Resource] = []
+        for key, wanted in zip(keys, args.objects, strict=True):
+            home = namespaces.get(str(wanted["metadata"].get("namespace")))
+            made = self._register(f"{name}-{key}", wanted, args, [*args.after, *([home] if home else [])])
+            if wanted["kind"] == "Namespace":
+                namespaces[str(wanted["metadata"]["name"])] = made
+            ready.append(made)
+        self.ready = tuple(ready)
+        self.register_outputs({})
+
+    def _register(self, name: str, wanted: Manifest, args: ManifestsArgs, after: Iterable[pulumi.Resource]) -> pulumi.Resource:
+        options = self.child(
+            depends_on=list(after), ignore_changes=list((args.ignore_changes or {}).get(wanted["kind"], ())) or None
+        )
+        api_version, kind = wanted["apiVersion"], wanted["kind"]
+        fields = {key: value for key, value in wanted.items() if key not in {"apiVersion", "kind", "metadata"}}
+        typed = _TYPED.get((api_version, kind))
+        if typed is not None:
+            made: pulumi.Resource = typed(name, metadata=wanted["metadata"], **_arguments(fields), opts=options)  # type: ignore[call-arg]
+            return made
+        if set(fields) != {"spec"}:
+            msg = f"{name}: a custom kind carries a spec and nothing else, this has {', '.join(sorted(fields)) or 'no field'}"
+            raise ValueError(msg)
+        return k8s.apiextensions.CustomResource(
+            name, api_version=api_version, kind=kind, metadata=wanted["metadata"], spec=fields["spec"], opts=options
+        )
+
+
+def _arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Top-level fields as the SDK's classes name them: `automountServiceAccountToken` → `automount_service_account_token`."""
+    return {"".join(f"_{c.lower()}" if c.isupper() else c for c in key): value for key, value in fields.items()}

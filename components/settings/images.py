@@ -1,0 +1,21 @@
+"""Images of what the platform runs itself, beside the charts' own: pinned by digest, from a registry the account owns."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.settings.base import Model
+from components.types import Image
+
+
+class ImagesSettings(Model):
+    """One image per program."""
+
+    opa: Image
+    """OPA with the Envoy external authorization plugin, beside every service."""
+    rate_limit: Image
+    """envoyproxy/ratelimit."""
+    valkey: Image
+    """Valkey (Redis protocol): tenants' caches and the rate limiter's counters."""
+    postgres: dict[Literal["17", "18"], Image] = Field(min_length=1)
+    """CloudNativePG's PostgreSQL image by major version."""
