@@ -44,6 +44,22 @@ class Tool:
 
 
 TOOLS: Final[Mapping[str, Tool]] = {
+    "etcd": Tool(package="go.etcd.io/etcd/server/v3", module="go.etcd.io/etcd/server/v3"),
+    "kube-apiserver": Tool(
+        package="k8s.io/kubernetes/cmd/kube-apiserver",
+        module="k8s.io/kubernetes",
+        ldflags="-s -w -X k8s.io/component-base/version.gitVersion={version}",
+    ),
+    "helm": Tool(
+        package="helm.sh/helm/v3/cmd/helm",
+        module="helm.sh/helm/v3",
+        ldflags="-s -w -X helm.sh/helm/v3/internal/version.version={version}",
+    ),
+    "istioctl": Tool(
+        package="istio.io/istio/istioctl/cmd/istioctl",
+        module="istio.io/istio",
+        ldflags="-s -w -X istio.io/istio/pkg/version.buildVersion={version}",
+    ),
     "pulumi": Tool(
         package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
