@@ -52,3 +52,12 @@ def endpoint_address(vpc_cidr: str, zone: str) -> str:
     first four addresses and the last one of a subnet; the tenth is free.
     """
     return str(ipaddress.IPv4Network(subnet_cidr(vpc_cidr, "intra", zone)).network_address + 10)
+
+
+def eastwest_address(vpc_cidr: str, zone: str) -> str:
+    """The fixed address of the region's east-west load balancer in a zone's intra subnet: the eleventh of the subnet.
+
+    Other regions' workload entries and policies name it before the load balancer exists; it stands beside the
+    execute-api endpoint's address and never equals it. Raises ValueError for a zone letter outside a to f.
+    """
+    return str(ipaddress.IPv4Network(subnet_cidr(vpc_cidr, "intra", zone)).network_address + 11)
