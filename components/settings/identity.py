@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.settings.base import Model, Problem
-from components.types import Arn, DnsName, IssuerUrl
+from components.types import Arn, CountryCode, DnsName, IssuerUrl
 
 
 class UpstreamAuthoritySettings(Model):
@@ -23,6 +23,8 @@ class IdentitySettings(Model):
 
     trust_domain_base: DnsName
     """Each region's trust domain is `<region>.<trust_domain_base>`; it can never be changed in place."""
+    ca_country: CountryCode
+    """Country of the authorities' subject, two letters."""
     x509_svid_ttl_minutes: int = Field(default=60, ge=5, le=60)
     """Minutes an X.509-SVID lives; it is rotated at half of that."""
     jwt_svid_ttl_minutes: int = Field(default=5, ge=1, le=15)
