@@ -13,7 +13,7 @@ import pulumi_aws as aws
 from components.account.trail import trail_arn
 from components.audit.region_evidence import RegionEvidence, RegionEvidenceArgs
 from components.base import Component
-from components.cluster.addons import Addons, AddonsArgs
+from components.cluster.addons import Addons, AddonsArgs, PodIdentityAgent, PodIdentityAgentArgs
 from components.cluster.control_plane import ControlPlane, ControlPlaneArgs, cluster_name, cluster_role_name
 from components.cluster.karpenter import Karpenter, KarpenterArgs
 from components.cluster.node_group import NodeGroup, NodeGroupArgs
@@ -55,6 +55,7 @@ class Region(Component, token="zerotrust:region:Region"):
     context: RegionContext
     evidence: RegionEvidence
     network: Vpc
+    control_plane: ControlPlane
     transit_gateway: TransitGateway | None
     """With `network.interconnect: transit_gateway`."""
     certificate: Certificate
@@ -174,6 +175,9 @@ class Region(Component, token="zerotrust:region:Region"):
             ),
             opts=self.child(),
         )
+        agent = PodIdentityAgent(
+            f"{name}-agent", PodIdentityAgentArgs(context=context, cluster_name=control_plane.name), opts=self.child()
+        )
         node_role = NodeRole(f"{name}-node-role", NodeRoleArgs(context=context), opts=self.child())
         groups = [
             NodeGroup(
@@ -202,6 +206,7 @@ class Region(Component, token="zerotrust:region:Region"):
                 cluster_arn=control_plane.arn,
                 data_key_arn=self.data_key_arn,
                 nodes=[resource for group in groups for resource in group.ready],
+                agent=agent.ready,
             ),
             opts=self.child(),
         )
@@ -218,6 +223,7 @@ class Region(Component, token="zerotrust:region:Region"):
                 ),
                 opts=self.child(),
             )
+        self.control_plane = control_plane
         return control_plane.name
 
     def _edge(self, name: str, args: RegionArgs) -> None:
@@ -275,6 +281,7 @@ class Region(Component, token="zerotrust:region:Region"):
                     private_subnet_ids=self._tier(self.network, "private"),
                     intra_subnet_ids=self._tier(self.network, "intra"),
                     alb_security_group_id=self.load_balancer.security_group_id,
+                    node_security_group_id=self.control_plane.node_security_group_id,
                 ),
                 names=ApiNames(
                     domain=edge.domain,

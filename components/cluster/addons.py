@@ -2,7 +2,7 @@
 
 Guarantees: pinned versions; EKS may not overwrite what the platform changed in the cluster (PRESERVE on update).
 Relies on: nodes that are ready for CoreDNS and the CSI controller. The agent is a host-network DaemonSet, becomes active
-without a node and stands first, since Cilium's operator takes its AWS credentials from it.
+without a node and stands first, a component of its own: Cilium's operator takes its AWS credentials from it.
 """
 
 import json
@@ -67,6 +67,46 @@ def volume_key_document(key: pulumi.Input[str]) -> dict[str, Any]:
     }
 
 
+def _addon(
+    name: str,
+    addon: str,
+    context: RegionContext,
+    cluster_name: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> aws.eks.Addon:
+    configuration = CONFIGURATION.get(addon)
+    return aws.eks.Addon(
+        f"{name}-{addon}",
+        cluster_name=cluster_name,
+        addon_name=addon,
+        addon_version=VERSIONS[addon],
+        configuration_values=json.dumps(configuration, sort_keys=True) if configuration else None,
+        resolve_conflicts_on_create="OVERWRITE",
+        resolve_conflicts_on_update="PRESERVE",
+        tags=context.tagged(addon),
+        opts=opts,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodIdentityAgentArgs:
+    """The agent of one cluster."""
+
+    context: RegionContext
+    cluster_name: pulumi.Input[str]
+
+
+class PodIdentityAgent(Component, token="zerotrust:cluster:PodIdentityAgent"):
+    """Hands pods the AWS credentials of their own role."""
+
+    ready: tuple[pulumi.Resource, ...]
+
+    def __init__(self, name: str, args: PodIdentityAgentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self.ready = (_addon(name, "eks-pod-identity-agent", args.context, args.cluster_name, self.child()),)
+        self.register_outputs({})
+
+
 @dataclass(frozen=True, kw_only=True)
 class AddonsArgs:
     """The add-ons of one cluster."""
@@ -78,19 +118,18 @@ class AddonsArgs:
     """KMS key of persistent volumes."""
     nodes: Sequence[pulumi.Resource]
     """Ready node groups: gates CoreDNS and the CSI driver themselves."""
+    agent: Sequence[pulumi.Resource]
+    """The pod identity agent."""
 
 
 class Addons(Component, token="zerotrust:cluster:Addons"):
-    """The add-ons. `ready` is what needs DNS and volumes depends on."""
+    """What needs nodes. `ready` is what needs DNS and volumes depends on."""
 
-    agent: tuple[pulumi.Resource, ...]
-    """The pod identity agent."""
     ready: tuple[pulumi.Resource, ...]
     """CoreDNS and the CSI driver."""
 
     def __init__(self, name: str, args: AddonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        agent = self._addon(name, args, "eks-pod-identity-agent", ())
         identity = PodIdentity(
             f"{name}-ebs-csi",
             PodIdentityArgs(
@@ -104,22 +143,13 @@ class Addons(Component, token="zerotrust:cluster:Addons"):
             ),
             opts=self.child(),
         )
-        dns = self._addon(name, args, "coredns", args.nodes)
-        csi = self._addon(name, args, "aws-ebs-csi-driver", (*args.nodes, agent, *identity.ready))
-        self.agent = (agent,)
+        dns = _addon(name, "coredns", args.context, args.cluster_name, self.child(depends_on=list(args.nodes)))
+        csi = _addon(
+            name,
+            "aws-ebs-csi-driver",
+            args.context,
+            args.cluster_name,
+            self.child(depends_on=[*args.nodes, *args.agent, *identity.ready]),
+        )
         self.ready = (dns, csi)
         self.register_outputs({"csi_role_arn": identity.role_arn})
-
-    def _addon(self, name: str, args: AddonsArgs, addon: str, after: Sequence[pulumi.Resource]) -> aws.eks.Addon:
-        configuration = CONFIGURATION.get(addon)
-        return aws.eks.Addon(
-            f"{name}-{addon}",
-            cluster_name=args.cluster_name,
-            addon_name=addon,
-            addon_version=VERSIONS[addon],
-            configuration_values=json.dumps(configuration, sort_keys=True) if configuration else None,
-            resolve_conflicts_on_create="OVERWRITE",
-            resolve_conflicts_on_update="PRESERVE",
-            tags=args.context.tagged(addon),
-            opts=self.child(depends_on=list(after)),
-        )

@@ -2,9 +2,8 @@
 
 Guarantees: TLS 1.3 policy, only the VPC link's security group reaches the listener, and the load balancer reaches only the
 Istio ingress gateway's two ports in the private subnets. Relies on: the mesh layer's TargetGroupBinding, which registers the
-ingress gateway's pods in `target_group_arn` (nothing here knows a pod), and on the nodes' security group admitting
-`security_group_id` on both ports. A load balancer does not verify its targets' certificates: that hop is encrypted, and
-authentic by the security groups and the binding alone.
+ingress gateway's pods in `target_group_arn` (nothing here knows a pod). A load balancer does not verify its targets'
+certificates: that hop is encrypted, and authentic by the security groups and the binding alone.
 """
 
 from collections.abc import Mapping
@@ -46,6 +45,8 @@ class InternalLoadBalancerArgs:
     vpc_cidr: str
     private_subnet_ids: Mapping[str, Input[str]]
     """The private subnet of each zone letter."""
+    node_security_group_id: Input[str]
+    """Pods wear it: it is opened for this load balancer on the gateway's two ports."""
     certificate_arn: Input[str]
     """Covers the environment's domain: API Gateway verifies it."""
     logs: LoadBalancerLogs
@@ -178,8 +179,19 @@ class InternalLoadBalancer(Component, token="zerotrust:edge:InternalLoadBalancer
             tags=args.context.tagged(f"{name}-alb-from-link"),
             opts=self.child(),
         )
-        for zone in sorted(args.private_subnet_ids):
-            for role, port in (("gateway", GATEWAY_PORT), ("readiness", READINESS_PORT)):
+        for role, port in (("gateway", GATEWAY_PORT), ("readiness", READINESS_PORT)):
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-nodes-{role}",
+                security_group_id=args.node_security_group_id,
+                referenced_security_group_id=balancer.id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description=f"Ingress gateway {role} from the internal load balancer",
+                tags=args.context.tagged(f"{name}-nodes-{role}"),
+                opts=self.child(),
+            )
+            for zone in sorted(args.private_subnet_ids):
                 aws.vpc.SecurityGroupEgressRule(
                     f"{name}-alb-to-{role}-{zone}",
                     security_group_id=balancer.id,

@@ -42,6 +42,8 @@ class ApiNetwork:
     """By zone letter."""
     alb_security_group_id: Input[str]
     """Of the public load balancer."""
+    node_security_group_id: Input[str]
+    """Of nodes and pods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,6 @@ class Api(Component, token="zerotrust:edge:Api"):
     target_group_arn: pulumi.Output[str]
     """For the mesh's TargetGroupBinding."""
     internal_security_group_id: pulumi.Output[str]
-    """The nodes must admit it on the ingress gateway's ports 8443 and 15021."""
 
     def __init__(self, name: str, args: ApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -113,6 +114,7 @@ class Api(Component, token="zerotrust:edge:Api"):
                 vpc_id=network.vpc_id,
                 vpc_cidr=network.vpc_cidr,
                 private_subnet_ids=network.private_subnet_ids,
+                node_security_group_id=network.node_security_group_id,
                 certificate_arn=names.certificate_arn,
                 logs=args.load_balancer_logs,
                 protect=args.protect,

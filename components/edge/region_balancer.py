@@ -140,6 +140,17 @@ class RegionBalancer(Component, token="zerotrust:edge:RegionBalancer"):
                     tags=args.context.tagged(f"{name}-{key}-from-{region}"),
                     opts=self.child(),
                 )
+                aws.vpc.SecurityGroupEgressRule(
+                    f"{name}-nodes-{key}-to-{region}",
+                    security_group_id=args.node_security_group_id,
+                    cidr_ipv4=cidr,
+                    ip_protocol="tcp",
+                    from_port=port,
+                    to_port=port,
+                    description=f"{key} of {region}; Cilium picks who may",
+                    tags=args.context.tagged(f"{name}-nodes-{key}-to-{region}"),
+                    opts=self.child(),
+                )
         for key, port in sorted({**ports, "status": GATEWAY_STATUS_PORT}.items()):
             for zone in sorted(args.intra_subnet_ids):
                 aws.vpc.SecurityGroupEgressRule(

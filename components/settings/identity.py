@@ -1,5 +1,6 @@
 """Workload and user identity."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -7,6 +8,8 @@ from pydantic import Field
 
 from components.settings.base import Model, Problem
 from components.types import Arn, CountryCode, DnsName, IssuerUrl
+
+_REALM = re.compile(r"https://[a-z0-9.-]+/realms/[a-z0-9-]+")
 
 
 class UpstreamAuthoritySettings(Model):
@@ -41,5 +44,7 @@ class IdentitySettings(Model):
     """Minutes an access token lives."""
 
     def problems(self) -> Iterator[Problem]:
+        if self.issuer_kind == "keycloak" and not _REALM.fullmatch(self.issuer):
+            yield Problem(("issuer",), self.issuer, "write https://<host>/realms/<realm>: Keycloak issues under its realm's path")
         if self.issuer_kind == "external" and self.jwks_url is None:
             yield Problem(("jwks_url",), None, "write the jwks_uri of the issuer's /.well-known/openid-configuration")

@@ -6,7 +6,20 @@ from typing import Literal
 from pydantic import Field
 
 from components.settings.base import Model, Problem
-from components.types import Cpu, Image, Memory, Name, Port, RegionCode, Scope, Storage
+from components.types import Cpu, Image, IssuerUrl, Memory, Name, Port, RegionCode, Scope, Storage
+
+PROXY_CPU_MILLICORES = 100
+PROXY_MEMORY_MEBIBYTES = 256
+"""What the sidecar of each pod requests, and may use of memory; the pod's annotations say so to the injector."""
+OPA_CPU_MILLICORES = 100
+OPA_MEMORY_MEBIBYTES = 256
+"""What the OPA beside each service may request at most."""
+CACHE_CPU_MILLICORES = 100
+"""What each cache instance requests."""
+SURGE_PODS = 1
+"""Pods beyond the declared ones while a workload rolls, or a database instance joins."""
+PROXY_USER_ID = 1337
+"""Istio's own: what runs under it leaves the pod past the sidecar."""
 
 RESERVED_NAMESPACES = frozenset(
     {
@@ -16,6 +29,19 @@ RESERVED_NAMESPACES = frozenset(
         *("gatekeeper-system", "kyverno", "falco", "vault", "observability", "velero", "chaos-mesh", "argocd"),
     }
 )
+
+
+_UNITS = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+
+
+def millicores(cpu: str) -> int:
+    """`250m` → 250."""
+    return int(cpu.removesuffix("m"))
+
+
+def mebibytes(quantity: str) -> int:
+    """`2Gi` → 2048, for memory and storage."""
+    return int(quantity[:-2]) * _UNITS[quantity[-2:]]
 
 
 class ServiceSettings(Model):
@@ -37,6 +63,12 @@ class ServiceSettings(Model):
     """Regions it runs in; none means every region."""
     kind: Literal["http", "worker"] = "http"
     """A `worker` serves nothing but its probes; nobody may call it."""
+    user_id: int = Field(default=10001, ge=1, le=2**31 - 1)
+    """The numeric user the container runs as; its root filesystem is read-only and `/tmp` is writable."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.user_id == PROXY_USER_ID:
+            yield Problem(("user_id",), self.user_id, "use another id; Istio's own is not redirected into the sidecar")
 
 
 class DatabaseSettings(Model):
@@ -48,6 +80,10 @@ class DatabaseSettings(Model):
     """Size of each instance's volume."""
     instances: int = Field(default=3, ge=1, le=9)
     """Instances per region."""
+    cpu: Cpu = "500m"
+    """CPU requested for each instance."""
+    memory: Memory = "1Gi"
+    """Memory requested and allowed for each instance; a quarter of it is shared buffers."""
     credential_ttl_minutes: int = Field(default=15, ge=1, le=60)
     """Minutes a credential lives that Vault issues."""
 
@@ -68,6 +104,16 @@ class ClientSettings(Model):
     """Authorization code with PKCE for people, client credentials (private_key_jwt) for machines."""
     scopes: tuple[Scope, ...] = Field(min_length=1)
     """The scopes it may be given."""
+    redirect_uris: tuple[IssuerUrl, ...] = ()
+    """With `authorization_code`: where people return to, in full; no wildcard."""
+    jwks_url: IssuerUrl | None = None
+    """With `client_credentials`: where the machine publishes its public keys."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.grant == "authorization_code" and not self.redirect_uris:
+            yield Problem(("redirect_uris",), [], "name the pages people return to after they log in, in full")
+        if self.grant == "client_credentials" and self.jwks_url is None:
+            yield Problem(("jwks_url",), None, "name the URL of the machine's public keys; it is given no secret")
 
 
 class UsageSettings(Model):
@@ -124,6 +170,7 @@ class TenantSettings(Model):
 
     def problems(self) -> Iterator[Problem]:
         taken: dict[str, str] = {}
+        claimed = {f"{name}-{role}": name for name in sorted(self.databases) for role in ("rw", "ro", "r")}
         for kind in ("services", "databases", "caches"):
             for name in getattr(self, kind):
                 if name in taken:
@@ -133,3 +180,39 @@ class TenantSettings(Model):
                         f"{taken[name]} has this name already; give each workload of a tenant a name of its own",
                     )
                 taken.setdefault(name, kind)
+                if name == "default":
+                    yield Problem((kind, name), name, "choose another name; the namespace's unused service account has this one")
+                if name in claimed:
+                    yield Problem((kind, name), name, f"choose another name; database {claimed[name]} is reached under this one")
+        yield from self._quota()
+
+    def _quota(self) -> Iterator[Problem]:
+        """What is declared must fit, sidecars and one rolling pod of each workload included, or the last pods never start."""
+        beside_cpu, beside_memory = PROXY_CPU_MILLICORES + OPA_CPU_MILLICORES, PROXY_MEMORY_MEBIBYTES + OPA_MEMORY_MEBIBYTES
+        pods = [
+            *(
+                (service.replicas + SURGE_PODS, millicores(service.cpu) + beside_cpu, mebibytes(service.memory) + beside_memory)
+                for service in self.services.values()
+            ),
+            *(
+                (database.instances + SURGE_PODS, millicores(database.cpu), mebibytes(database.memory))
+                for database in self.databases.values()
+            ),
+            *((cache.instances, CACHE_CPU_MILLICORES, mebibytes(cache.memory)) for cache in self.caches.values()),
+        ]
+        storage = sum(database.instances * mebibytes(database.storage) for database in self.databases.values())
+        quota = self.quota
+        needs = (
+            ("cpu", millicores(quota.cpu), sum(count * cpu for count, cpu, _ in pods), "m"),
+            ("memory", mebibytes(quota.memory), sum(count * memory for count, _, memory in pods), "Mi"),
+            ("pods", quota.pods, sum(count for count, _, _ in pods), ""),
+            ("storage", mebibytes(quota.storage) // 1024, -(-storage // 1024), "Gi"),
+        )
+        for key, granted, needed, unit in needs:
+            if granted < needed:
+                yield Problem(
+                    ("quota", key),
+                    getattr(quota, key),
+                    f"raise it to at least {needed}{unit}; that is what the declared replicas and instances need, "
+                    "with their sidecars and one more pod each while they roll",
+                )

@@ -12,7 +12,7 @@ import pulumi_eks as eks
 import pulumi_kubernetes as kubernetes
 import pytest
 
-from components.cluster.addons import Addons, AddonsArgs
+from components.cluster.addons import Addons, AddonsArgs, PodIdentityAgent, PodIdentityAgentArgs
 from components.cluster.control_plane import ControlPlane, ControlPlaneArgs
 from components.cluster.node_group import NodeGroup, NodeGroupArgs
 from components.cluster.node_role import NodeRole, NodeRoleArgs
@@ -77,9 +77,17 @@ def program() -> None:
             opts=options,
         )
         ready.extend(made.ready)
+    agent = PodIdentityAgent("agent", PodIdentityAgentArgs(context=context, cluster_name=plane.name), opts=options)
     Addons(
         "addons",
-        AddonsArgs(context=context, cluster_name=plane.name, cluster_arn=plane.arn, data_key_arn=key.arn, nodes=ready),
+        AddonsArgs(
+            context=context,
+            cluster_name=plane.name,
+            cluster_arn=plane.arn,
+            data_key_arn=key.arn,
+            nodes=ready,
+            agent=agent.ready,
+        ),
         opts=options,
     )
 

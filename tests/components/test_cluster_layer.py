@@ -18,7 +18,7 @@ import pulumi_eks as eks
 import pytest
 
 from components.cluster import karpenter_policy
-from components.cluster.addons import VERSIONS, Addons, AddonsArgs
+from components.cluster.addons import VERSIONS, Addons, AddonsArgs, PodIdentityAgent, PodIdentityAgentArgs
 from components.cluster.control_plane import ControlPlane, ControlPlaneArgs, corrected
 from components.cluster.karpenter import EVENTS, Karpenter, KarpenterArgs
 from components.cluster.node_group import NodeGroup, NodeGroupArgs
@@ -99,9 +99,19 @@ def recorded(stack: str, operating_system: str = "bottlerocket", exception: Boot
                 opts=options,
             )
             ready.extend(made.ready)
+        agent = PodIdentityAgent(
+            "eu-west-1-agent", PodIdentityAgentArgs(context=context, cluster_name=plane.name), opts=options
+        )
         Addons(
             "eu-west-1-addons",
-            AddonsArgs(context=context, cluster_name=plane.name, cluster_arn=plane.arn, data_key_arn=KEY, nodes=ready),
+            AddonsArgs(
+                context=context,
+                cluster_name=plane.name,
+                cluster_arn=plane.arn,
+                data_key_arn=KEY,
+                nodes=ready,
+                agent=agent.ready,
+            ),
             opts=options,
         )
         Karpenter(

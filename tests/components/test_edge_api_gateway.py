@@ -64,6 +64,7 @@ def args_of(stack: str, region: str = "eu-west-1") -> ApiArgs:
             private_subnet_ids={zone: f"subnet-private-{zone}" for zone in zones},
             intra_subnet_ids={zone: f"subnet-intra-{zone}" for zone in zones},
             alb_security_group_id="sg-alb",
+            node_security_group_id="sg-nodes",
         ),
         names=ApiNames(
             domain=tree.edge.domain,
