@@ -1,0 +1,89 @@
+"""Registration with SPIRE: exactly one ClusterSPIFFEID for each workload and gateway of a region, and no other id anywhere.
+
+The id follows the pod's service account, which the API server vouches for; what a pod may be registered as is narrowed by
+its namespace's unforgeable name, by its service label, and once more at attestation: the entry's selectors demand the
+namespace and the service account of *this* workload, so a pod that carries another's label is given nothing.
+
+The image is no selector on purpose. A selector by the settings' digest would take the identity from the old pods the moment
+a new digest is written, before the new pods are ready; one taken from the pod itself proves nothing beyond its uid, which
+every entry carries. Which image may run under an account is decided where it can still be refused: at admission, by
+signature and digest.
+
+The settings name no CI runner or Argo CD controller yet: such identities are registered when there is a setting for them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from components.graph.model import Graph
+from components.graph.names import (
+    GATEWAYS,
+    NAMESPACE_LABEL,
+    SERVICE_LABEL,
+    SPIRE_CLASS,
+    TENANT_LABEL,
+)
+from components.manifests import Manifest, manifest
+
+API: Final = "spire.spiffe.io/v1alpha1"
+ID_TEMPLATE: Final = "spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}"
+"""The only form Istio's rules match (`components.graph.identity`)."""
+
+
+def registration_name(namespace: str, account: str) -> str:
+    """The object's name: cluster-scoped, so both parts, with a dot between them, which no namespace has in its name."""
+    return f"{namespace}.{account}"
+
+
+def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
+    """The registration of each of the tenant's workloads that run in a region."""
+    return tuple(
+        _registration(
+            graph,
+            tenant,
+            workload.name,
+            pods={SERVICE_LABEL: workload.name},
+            federates=[graph.trust_domain(code) for code in graph.federates_with(workload, region)],
+            labels={TENANT_LABEL: tenant},
+        )
+        for workload in graph.workloads_of(tenant, region)
+    )
+
+
+def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:  # noqa: ARG001 - the same in every region, by contract
+    """The registration of each gateway.
+
+    None federates: ingress and egress gateways speak to their own region only, and the east-west gateway passes the mTLS
+    of others through without ending it.
+    """
+    return tuple(
+        _registration(graph, gateway.namespace, gateway.name, pods=gateway.selector, federates=()) for gateway in GATEWAYS
+    )
+
+
+def _registration(
+    graph: Graph,
+    namespace: str,
+    account: str,
+    *,
+    pods: Mapping[str, str],
+    federates: Sequence[str],
+    labels: Mapping[str, str] | None = None,
+) -> Manifest:
+    identity = graph.settings.identity
+    spec: dict[str, Any] = {
+        "className": SPIRE_CLASS,
+        "spiffeIDTemplate": ID_TEMPLATE,
+        "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: namespace}},
+        "podSelector": {"matchLabels": dict(pods)},
+        "workloadSelectorTemplates": [f"k8s:ns:{namespace}", f"k8s:sa:{account}"],
+        "ttl": f"{identity.x509_svid_ttl_minutes}m",
+        "jwtTtl": f"{identity.jwt_svid_ttl_minutes}m",
+        "admin": False,
+        "downstream": False,
+        "fallback": False,
+        "autoPopulateDNSNames": False,
+    }
+    if federates:
+        spec["federatesWith"] = sorted(federates)
+    return manifest(API, "ClusterSPIFFEID", registration_name(namespace, account), labels=labels, spec=spec)

@@ -1,0 +1,211 @@
+"""PostgreSQL by CloudNativePG: TLS 1.3 only, a client certificate and a password for whoever connects, no superuser.
+
+For the tenants' databases and for the platform's own (SPIRE's datastore, the issuer's). Outside the mesh: replication and
+the operator bring TLS of their own, and a sidecar would stand between them. Relies on: CloudNativePG 1.30, the namespace's
+certificate authority, a storage class `encrypted`. Backups are another component's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL
+from components.manifests import Manifest, manifest
+from components.settings.tenants import mebibytes
+from components.tenancy.certificates import leaf
+from components.tenancy.pods import HOST, ZONE
+
+API: Final = "postgresql.cnpg.io/v1"
+STORAGE_CLASS: Final = "encrypted"
+REPLICATION_USER: Final = "streaming_replica"
+"""The operator's own user; it knows it by its certificate's common name."""
+SYNCHRONOUS_FROM: Final = 3
+"""Instances from which one standby confirms every commit: with fewer, one lost pod would stop all writes."""
+RELOADED: Final = {"cnpg.io/reload": ""}
+"""Label of secrets that the operator watches: a renewed certificate is taken up without a restart."""
+OUTSIDE_THE_MESH: Final = {"sidecar.istio.io/inject": "false"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres:
+    """One database cluster."""
+
+    namespace: str
+    name: str
+    major: str
+    image: str
+    """By digest."""
+    instances: int
+    storage: str
+    cpu: str
+    memory: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    client_certificates: bool = True
+    """Off only for a client that cannot present one (a JDBC driver without a key in its format); passwords stay."""
+
+    @property
+    def database(self) -> str:
+        """The database and its owner: the name, as SQL writes it without quotes."""
+        return self.name.replace("-", "_")
+
+    @property
+    def server_secret(self) -> str:
+        """The servers' certificate; not `<name>-server`, which the operator would take for one of its own."""
+        return f"{self.name}-server-tls"
+
+    @property
+    def replication_secret(self) -> str:
+        """The certificate of the standbys."""
+        return f"{self.name}-replication-tls"
+
+    def host(self, *, writable: bool) -> str:
+        """The service's name: `-rw` is the primary, `-r` any instance (`-ro` would be nobody with one instance)."""
+        return f"{self.name}-{'rw' if writable else 'r'}.{self.namespace}.svc.{CLUSTER_DOMAIN}"
+
+
+def host_rules(wanted: Postgres) -> list[str]:
+    """Lines of pg_hba.conf after the operator's own (local, replication); the last two make its own last line unreachable."""
+    certificate = " clientcert=verify-ca" if wanted.client_certificates else ""
+    return [
+        f"hostssl {wanted.database} all all scram-sha-256{certificate}",
+        "hostnossl all all all reject",
+        "host all all all reject",
+    ]
+
+
+def postgres_cluster(wanted: Postgres) -> tuple[Manifest, ...]:
+    """Everything one database cluster needs but its namespace's authority.
+
+    The image is named through a catalogue with its major version: from a digest alone the operator cannot tell the version.
+    """
+    labels = {**wanted.labels, SERVICE_LABEL: wanted.name}
+    short = [f"{wanted.name}-{role}" for role in ("rw", "r", "ro")]
+    names = [
+        name
+        for service in short
+        for name in (
+            service,
+            f"{service}.{wanted.namespace}",
+            f"{service}.{wanted.namespace}.svc",
+            f"{service}.{wanted.namespace}.svc.{CLUSTER_DOMAIN}",
+        )
+    ]
+    return (
+        manifest(
+            API,
+            "ImageCatalog",
+            wanted.name,
+            namespace=wanted.namespace,
+            labels=labels,
+            spec={"images": [{"major": int(wanted.major), "image": wanted.image}]},
+        ),
+        leaf(
+            wanted.namespace,
+            wanted.server_secret,
+            common_name=short[0],
+            usages=("server auth",),
+            dns_names=names,
+            labels=labels,
+            secret_labels=RELOADED,
+        ),
+        leaf(
+            wanted.namespace,
+            wanted.replication_secret,
+            common_name=REPLICATION_USER,
+            usages=("client auth",),
+            labels=labels,
+            secret_labels=RELOADED,
+        ),
+        manifest(API, "Cluster", wanted.name, namespace=wanted.namespace, labels=labels, spec=cluster_spec(wanted)),
+    )
+
+
+def cluster_spec(wanted: Postgres) -> dict[str, Any]:
+    """The Cluster's spec."""
+    labels = {**wanted.labels, SERVICE_LABEL: wanted.name}
+    return {
+        "instances": wanted.instances,
+        "imageCatalogRef": {
+            "apiGroup": API.partition("/")[0],
+            "kind": "ImageCatalog",
+            "name": wanted.name,
+            "major": int(wanted.major),
+        },
+        "inheritedMetadata": {"labels": {**labels, **OUTSIDE_THE_MESH}, "annotations": dict(OUTSIDE_THE_MESH)},
+        "enableSuperuserAccess": False,
+        "enablePDB": True,
+        "primaryUpdateStrategy": "unsupervised",
+        "primaryUpdateMethod": "switchover" if wanted.instances > 1 else "restart",
+        "bootstrap": {
+            "initdb": {"database": wanted.database, "owner": wanted.database, "dataChecksums": True, "encoding": "UTF8"}
+        },
+        "certificates": {
+            "serverCASecret": wanted.server_secret,
+            "serverTLSSecret": wanted.server_secret,
+            "clientCASecret": wanted.replication_secret,
+            "replicationTLSSecret": wanted.replication_secret,
+        },
+        "postgresql": _postgresql(wanted),
+        "storage": {"size": wanted.storage, "storageClass": STORAGE_CLASS, "resizeInUseVolumes": True},
+        "resources": {
+            "requests": {"cpu": wanted.cpu, "memory": wanted.memory},
+            "limits": {"memory": wanted.memory},
+        },
+        "ephemeralVolumesSizeLimit": {"shm": "256Mi", "temporaryData": "1Gi"},
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "affinity": {"enablePodAntiAffinity": True, "podAntiAffinityType": "required", "topologyKey": HOST},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": ZONE,
+                "whenUnsatisfiable": "DoNotSchedule",
+                "nodeTaintsPolicy": "Honor",
+                "labelSelector": {"matchLabels": {"cnpg.io/cluster": wanted.name, "cnpg.io/podRole": "instance"}},
+            }
+        ],
+        "monitoring": {"tls": {"enabled": True}},
+        "logLevel": "info",
+    }
+
+
+def _postgresql(wanted: Postgres) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "pg_hba": host_rules(wanted),
+        "parameters": {
+            "ssl_min_protocol_version": "TLSv1.3",
+            "ssl_max_protocol_version": "TLSv1.3",
+            "password_encryption": "scram-sha-256",
+            "shared_buffers": f"{mebibytes(wanted.memory) // 4}MB",
+            "log_connections": "on",
+            "log_disconnections": "on",
+            "log_statement": "ddl",
+        },
+    }
+    if wanted.instances >= SYNCHRONOUS_FROM:
+        # A confirmed payment is on two instances: losing the primary loses none.
+        settings["synchronous"] = {"method": "any", "number": 1, "dataDurability": "required"}
+    return settings
+
+
+def postgres_monitor(wanted: Postgres) -> Manifest:
+    """Scraping of every instance over TLS; the Cluster's own `enablePodMonitor` is deprecated."""
+    return manifest(
+        "monitoring.coreos.com/v1",
+        "PodMonitor",
+        wanted.name,
+        namespace=wanted.namespace,
+        labels={**wanted.labels, SERVICE_LABEL: wanted.name},
+        spec={
+            "selector": {"matchLabels": {"cnpg.io/cluster": wanted.name, "cnpg.io/podRole": "instance"}},
+            "podMetricsEndpoints": [
+                {
+                    "port": "metrics",
+                    "scheme": "https",
+                    "tlsConfig": {
+                        "ca": {"secret": {"name": wanted.server_secret, "key": "ca.crt"}},
+                        "serverName": f"{wanted.name}-rw",
+                    },
+                }
+            ],
+        },
+    )

@@ -1,0 +1,104 @@
+"""A tenant's databases and caches in a region, and one client certificate for every edge of the graph that leads to one.
+
+Without an edge there is no certificate, and without a certificate no store answers. Where the store can tell clients apart
+by their certificate (Valkey) it gives each what its edges grant; in PostgreSQL the certificate opens the connection, and
+the credential that Vault issues for the edge decides the rights.
+"""
+
+from typing import Final, Literal
+
+from components.graph.model import Data, Graph, Store, Workload
+from components.graph.names import TENANT_LABEL
+from components.manifests import WITHOUT_AWAIT, Manifest
+from components.settings.tenants import CacheSettings, DatabaseSettings
+from components.tenancy.certificates import authority, leaf
+from components.tenancy.postgres import Postgres, postgres_cluster, postgres_monitor
+from components.tenancy.valkey import Valkey, valkey_cache
+
+CLIENT: Final = "client-tls"
+
+
+def client_secret(edge: Data) -> str:
+    """The secret with the certificate that an edge's service shows to its store."""
+    return f"{edge.key}-{CLIENT}"
+
+
+def edges_by_store(graph: Graph, workload: Workload) -> dict[str, tuple[Data, ...]]:
+    """The workload's edges by the store's name, each in the order of their keys."""
+    edges = graph.data_of(workload)
+    return {name: tuple(e for e in edges if e.store.name == name) for name in sorted({e.store.name for e in edges})}
+
+
+def granted(edges: tuple[Data, ...]) -> Literal["read", "read_write"]:
+    """What the edges of one service to one store grant together."""
+    return "read_write" if any(edge.settings.privileges == "read_write" for edge in edges) else "read"
+
+
+def postgres_of(graph: Graph, store: Store) -> Postgres:
+    """A database of the graph. Raises TypeError for a cache."""
+    settings = store.settings
+    if not isinstance(settings, DatabaseSettings):
+        msg = f"{store.ref} is no database"
+        raise TypeError(msg)
+    return Postgres(
+        namespace=store.tenant,
+        name=store.name,
+        major=settings.version,
+        image=graph.settings.images.postgres[settings.version],
+        instances=settings.instances,
+        storage=settings.storage,
+        cpu=settings.cpu,
+        memory=settings.memory,
+        labels={TENANT_LABEL: store.tenant},
+    )
+
+
+def valkey_of(graph: Graph, store: Store) -> Valkey:
+    """A cache of the graph, with a user for each service that may use it. Raises TypeError for a database."""
+    settings = store.settings
+    if not isinstance(settings, CacheSettings):
+        msg = f"{store.ref} is no cache"
+        raise TypeError(msg)
+    services = {edge.service.name: edge.service for edge in graph.data_to(store)}
+    return Valkey(
+        namespace=store.tenant,
+        name=store.name,
+        image=graph.settings.images.valkey,
+        instances=settings.instances,
+        memory=settings.memory,
+        users={name: granted(edges_by_store(graph, service)[store.name]) for name, service in sorted(services.items())},
+        labels={TENANT_LABEL: store.tenant},
+    )
+
+
+def store_host(graph: Graph, store: Store, *, writable: bool) -> str:
+    """The host a client of the store connects to."""
+    database = store.kind == "database"
+    wanted: Postgres | Valkey = postgres_of(graph, store) if database else valkey_of(graph, store)
+    return wanted.host(writable=writable)
+
+
+def store_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
+    """The tenant's authority, stores and client certificates in a region; nothing for a tenant without a store."""
+    stores = graph.stores_of(tenant)
+    if not stores:
+        return ()
+    labels = {TENANT_LABEL: tenant}
+    made = [*authority(tenant, labels)]
+    for store in stores:
+        if store.kind == "database":
+            made += postgres_cluster(postgres_of(graph, store))
+        else:
+            made += valkey_cache(valkey_of(graph, store))
+    made += [
+        leaf(tenant, client_secret(edge), common_name=edge.service.name, usages=("client auth",), labels=labels)
+        for edge in graph.data
+        if edge.store.tenant == tenant and region in edge.service.regions
+    ]
+    return tuple(made)
+
+
+def store_monitors(graph: Graph, tenant: str) -> tuple[Manifest, ...]:
+    """What scrapes the tenant's databases; caches bring no exporter."""
+    monitors = [postgres_monitor(postgres_of(graph, store)) for store in graph.stores_of(tenant) if store.kind == "database"]
+    return tuple({**each, "metadata": {**each["metadata"], "annotations": dict(WITHOUT_AWAIT)}} for each in monitors)
