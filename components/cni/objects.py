@@ -1,0 +1,46 @@
+"""Every network policy object of a region, in two parts: what exists because of a tenant, and what a region has once.
+
+Pure. Both kinds lie side by side: Cilium's, which a region enforces, and the Kubernetes baseline from the same rules.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from components.cni.baseline import namespace_deny, network_policies
+from components.cni.policies import Policy
+from components.cni.policies_cilium import cilium_policy, default_deny, impostor
+from components.cni.policies_mesh import mesh_policies
+from components.cni.policies_platform import cluster_policies
+from components.cni.policies_tenant import gateway_pods, store_pods, tenant_policies, workload_pods
+from components.graph.model import Graph
+from components.graph.names import GATEWAYS, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
+from components.manifests import Manifest
+
+NAMESPACES: Final = (*PLATFORM_NAMESPACES, SYSTEM_NAMESPACE)
+"""The platform's namespaces and the cluster's own. The ones Kubernetes makes and nobody uses have the clusterwide deny."""
+
+
+def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
+    """What exists in a region because of one tenant, in its namespace and in the gateways'."""
+    return (
+        namespace_deny(tenant),
+        *(impostor(workload.name, workload_pods(workload)) for workload in graph.workloads_of(tenant, region)),
+        *(impostor(store.name, store_pods(store)) for store in graph.stores_of(tenant)),
+        *_both(tenant_policies(graph, region, tenant)),
+    )
+
+
+def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
+    """What a region has once: the clusterwide deny first."""
+    return (
+        default_deny(),
+        *(namespace_deny(namespace) for namespace in NAMESPACES),
+        *(impostor(gateway.name, gateway_pods(gateway)) for gateway in GATEWAYS),
+        *_both((*cluster_policies(graph, region), *mesh_policies(graph, region))),
+    )
+
+
+def _both(policies: Iterable[Policy]) -> Iterator[Manifest]:
+    for policy in policies:
+        yield cilium_policy(policy)
+        yield from network_policies(policy)
