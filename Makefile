@@ -7,6 +7,7 @@ PYTHON ?= python3
 STACK  ?= dev
 DIFF   ?=
 PLUGINS ?=
+PROJECT ?= .
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 
 VENV := .venv
@@ -14,7 +15,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview policy test lint format bench lock docs ledger clean
+.PHONY: help setup preview render policy test lint format bench lock docs ledger clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,8 +28,11 @@ $(READY): requirements-dev.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-preview: $(READY) ## Preview STACK=dev|prod on the real engine, offline; DIFF=1 shows the engine's diff
-	@$(PY) -m sandbox.preview --stack $(STACK) $(if $(DIFF),--diff) $(if $(PLUGINS),--plugins $(PLUGINS))
+preview: $(READY) ## Preview STACK=dev|prod (PROJECT=examples/ecommerce) on the real engine, offline; DIFF=1 shows its diff
+	@$(PY) -m sandbox.preview --stack $(STACK) --project $(PROJECT) $(if $(DIFF),--diff) $(if $(PLUGINS),--plugins $(PLUGINS))
+
+render: $(READY) ## Write every Kubernetes object of STACK to build/manifests
+	@$(PY) -m sandbox.render --stack $(STACK) --project $(PROJECT)
 
 policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, with the policy pack
 	@$(PY) -m policy.judge --stack $(STACK) $(if $(STATE),--state $(STATE))

@@ -29,6 +29,7 @@ from sandbox.session import (
     Program,
     abandoned_quietly,
     open_session,
+    program_file,
     program_of,
     rare_collections,
     scrubbed_environment,
@@ -248,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--diff", action="store_true", help="also print the engine's diff")
     parser.add_argument("--no-policy", action="store_true", help="do not run the policy pack")
     parser.add_argument("--plugins", choices=("stand-in", "real"), help="real: use installed plugins where there are any")
-    parser.add_argument("--project", type=Path, default=ROOT, help="another project with a __main__.py that has main()")
+    parser.add_argument("--project", type=Path, default=ROOT, help="another project folder; its program has main()")
     chosen_arguments = parser.parse_args(arguments)
     if chosen_arguments.plugins:
         os.environ[SETTING] = chosen_arguments.plugins
@@ -269,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = run(
             chosen_arguments.stack,
-            program_of(project / "__main__.py"),
+            program_of(program_file(project)),
             place=Place.of(chosen_arguments.stack, project),
             policy_pack=POLICY_PACK if policies else None,
             console=console,

@@ -21,7 +21,7 @@ import yaml
 from components.settings import SettingsError
 from sandbox.lifecycle import lifecycle
 from sandbox.observed import REGION
-from sandbox.session import BUILD, Place, program_of
+from sandbox.session import BUILD, Place, program_file, program_of
 from sandbox.toolchain import ROOT, ToolError
 
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
@@ -93,8 +93,8 @@ def write(objects: Iterable[Rendered], target: Path) -> int:
     return count
 
 
-def run(stack: str) -> tuple[int, Path]:
-    """Renders a stack of this project; the number of files and where they are.
+def run(stack: str, project: Path = ROOT) -> tuple[int, Path]:
+    """Renders a stack of a project; the number of files and where they are.
 
     Raises:
         ToolError: without an engine.
@@ -105,11 +105,11 @@ def run(stack: str) -> tuple[int, Path]:
         sys.stderr.write(f"{line}\n")
 
     with tempfile.TemporaryDirectory(prefix="zerotrust-render-") as scratch:
-        place = Place.of(stack, ROOT, Path(scratch))
-        with lifecycle(stack, program_of(ROOT / "__main__.py"), place, report) as life:
+        place = Place.of(stack, project, Path(scratch))
+        with lifecycle(stack, program_of(program_file(project)), place, report) as life:
             life.up()
             objects = list(of_state(life.state()))
-    target = BUILD / "manifests" / stack
+    target = BUILD / "manifests" / (stack if project == ROOT else f"{project.name}-{stack}")
     return write(objects, target), target
 
 
@@ -117,8 +117,10 @@ def main() -> int:
     """Command line entry; exit code 1 when the program does not come through."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stack", required=True)
+    parser.add_argument("--project", type=Path, default=ROOT, help="another project folder, for example examples/ecommerce")
+    wanted = parser.parse_args()
     try:
-        count, target = run(parser.parse_args().stack)
+        count, target = run(wanted.stack, wanted.project.resolve())
     except (ToolError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -68,6 +68,12 @@ def abandoned_quietly() -> Iterator[None]:
             sys.unraisablehook = hook
 
 
+def program_file(project: Path) -> Path:
+    """The program of a project folder: `__main__.py` there, or where its `Pulumi.yaml` says `main`."""
+    main: str = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8")).get("main", ".")
+    return (project / main / "__main__.py").resolve()
+
+
 def passphrase() -> str:
     """This checkout's throwaway passphrase, made on first use in `build/` and readable by its owner only."""
     path = BUILD / "passphrase"

@@ -75,7 +75,7 @@ class CallSettings(Model):
 
 
 class DataSettings(Model):
-    """A service may use a database or a cache of its own tenant."""
+    """A service may use a database or a cache of its own tenant, or of a tenant of the same product."""
 
     service: Ref
     """The service, `<tenant>/<service>`."""

@@ -153,12 +153,16 @@ class Settings(Model):
             path = ("access", "data", key)
             yield from self._missing((*path, "service"), edge.service, ("services",))
             yield from self._missing((*path, "store"), edge.store, ("databases", "caches"))
-            if edge.service.split("/")[0] != edge.store.split("/")[0]:
+            if not self._one_product(edge.service.split("/")[0], edge.store.split("/")[0]):
                 yield Problem(
                     (*path, "store"),
                     edge.store,
-                    "name a store of the service's own tenant; other tenants' data is reached through their services",
+                    "name a store of the service's own tenant or product; others' data is reached through their services",
                 )
+
+    def _one_product(self, tenant: str, other: str) -> bool:
+        products = {self.tenants[name].product for name in (tenant, other) if name in self.tenants}
+        return tenant == other or (len(products) == 1 and None not in products)
 
     def _egress(self) -> Iterator[Problem]:
         for key, edge in sorted(self.access.egress.items()):

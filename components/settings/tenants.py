@@ -11,8 +11,8 @@ from components.types import Cpu, Image, IssuerUrl, Memory, Name, Port, RegionCo
 PROXY_CPU_MILLICORES = 100
 PROXY_MEMORY_MEBIBYTES = 256
 """What the sidecar of each pod requests, and may use of memory; the pod's annotations say so to the injector."""
-OPA_CPU_MILLICORES = 100
-OPA_MEMORY_MEBIBYTES = 256
+OPA_CPU_MILLICORES = 50
+OPA_MEMORY_MEBIBYTES = 128
 """What the OPA beside each service may request at most."""
 CACHE_CPU_MILLICORES = 100
 """What each cache instance requests."""
@@ -63,7 +63,7 @@ class ServiceSettings(Model):
     """Regions it runs in; none means every region."""
     kind: Literal["http", "worker"] = "http"
     """A `worker` serves nothing but its probes; nobody may call it."""
-    user_id: int = Field(default=10001, ge=1, le=2**31 - 1)
+    user_id: int = Field(default=10100, ge=1, le=2**31 - 1)
     """The numeric user the container runs as; its root filesystem is read-only and `/tmp` is writable."""
 
     def problems(self) -> Iterator[Problem]:
@@ -155,6 +155,8 @@ class TenantSettings(Model):
     """For people."""
     kind: Literal["bank", "shared"] = "bank"
     """`shared` is the namespace of services that tenants use together."""
+    product: Name | None = None
+    """Namespaces of one product may use each other's databases and caches; those of different products, or of none, never."""
     services: dict[Name, ServiceSettings] = Field(default_factory=dict)
     """Workloads by name."""
     databases: dict[Name, DatabaseSettings] = Field(default_factory=dict)
