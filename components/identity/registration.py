@@ -1,4 +1,4 @@
-"""Registration with SPIRE: exactly one ClusterSPIFFEID for each workload and gateway of a region, and no other id anywhere.
+"""Registration with SPIRE: one ClusterSPIFFEID for each workload of a region and each meshed part of the platform, none else.
 
 The id follows the pod's service account, which the API server vouches for; what a pod may be registered as is narrowed by
 its namespace's unforgeable name, by its service label, and once more at attestation: the entry's selectors demand the
@@ -18,11 +18,15 @@ from typing import Any, Final
 from components.graph.model import Graph
 from components.graph.names import (
     GATEWAYS,
+    ISSUER_NAMESPACE,
     NAMESPACE_LABEL,
+    RATE_LIMIT_NAMESPACE,
+    RATE_LIMIT_SERVICE,
     SERVICE_LABEL,
     SPIRE_CLASS,
     TENANT_LABEL,
 )
+from components.identity.issuer import POD_LABELS, SERVICE_ACCOUNT
 from components.manifests import Manifest, manifest
 
 API: Final = "spire.spiffe.io/v1alpha1"
@@ -50,15 +54,19 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
     )
 
 
-def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:  # noqa: ARG001 - the same in every region, by contract
-    """The registration of each gateway.
+def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
+    """The registration of what the platform itself has in the mesh.
 
-    None federates: ingress and egress gateways speak to their own region only, and the east-west gateway passes the mTLS
+    Gateways and the rate limiter everywhere; the token issuer, where the platform runs it, in the home region. None federates: ingress and egress gateways speak to their own region only, and the east-west gateway passes the mTLS
     of others through without ending it.
     """
-    return tuple(
-        _registration(graph, gateway.namespace, gateway.name, pods=gateway.selector, federates=()) for gateway in GATEWAYS
-    )
+    parts: list[tuple[str, str, Mapping[str, str]]] = [
+        *((gateway.namespace, gateway.name, gateway.selector) for gateway in GATEWAYS),
+        (RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE, {SERVICE_LABEL: RATE_LIMIT_SERVICE}),
+    ]
+    if graph.settings.identity.issuer_kind == "keycloak" and region == graph.settings.home_region:
+        parts.append((ISSUER_NAMESPACE, SERVICE_ACCOUNT, POD_LABELS))
+    return tuple(_registration(graph, namespace, account, pods=pods) for namespace, account, pods in parts)
 
 
 def _registration(
@@ -67,7 +75,7 @@ def _registration(
     account: str,
     *,
     pods: Mapping[str, str],
-    federates: Sequence[str],
+    federates: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
 ) -> Manifest:
     identity = graph.settings.identity

@@ -60,10 +60,12 @@ def leaf(
     dns_names: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     secret_labels: Mapping[str, str] | None = None,
+    der: bool = False,
 ) -> Manifest:
     """One certificate of the namespace's authority, with a new key at every renewal, in a secret of the same name.
 
-    The secret holds `ca.crt`, `tls.crt` and `tls.key`. `common_name` is what the store knows the holder by.
+    The secret holds `ca.crt`, `tls.crt` and `tls.key`, with `der` also `key.der`. `common_name` is what the store knows the
+    holder by.
     """
     spec: dict[str, Any] = {
         "commonName": common_name,
@@ -76,6 +78,8 @@ def leaf(
     }
     if dns_names:
         spec["dnsNames"] = list(dns_names)
+    if der:
+        spec["additionalOutputFormats"] = [{"type": "DER"}]
     if secret_labels:
         spec["secretTemplate"] = {"labels": dict(secret_labels)}
     return _certificate(namespace, name, spec, labels)

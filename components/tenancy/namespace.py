@@ -47,10 +47,11 @@ _PLATFORM: Final[dict[str, _Needs]] = {
     CERTIFICATES_NAMESPACE: _Needs(),
     DATABASE_OPERATOR_NAMESPACE: _Needs(),
     EXTERNAL_DNS_NAMESPACE: _Needs(),
-    ISSUER_NAMESPACE: _Needs(),
-    # istio-cni's node agent writes the host's CNI configuration and enters pods' network namespaces: hostPath, NET_ADMIN.
-    MESH_NAMESPACE: _Needs(level="privileged"),
-    RATE_LIMIT_NAMESPACE: _Needs(),
+    # A service of the mesh: its TLS is the sidecar's.
+    ISSUER_NAMESPACE: _Needs(injected=True),
+    # istiod only: the node agent, which needs the host, stands in kube-system beside the network plug-in.
+    MESH_NAMESPACE: _Needs(),
+    RATE_LIMIT_NAMESPACE: _Needs(injected=True),
     SPIRE_SERVER_NAMESPACE: _Needs(),
     # SPIRE's agents share the host's PID namespace and its socket directory, the CSI driver mounts into other pods.
     SPIRE_SYSTEM_NAMESPACE: _Needs(level="privileged"),

@@ -7,7 +7,7 @@ certificate authority, a storage class `encrypted`. Backups are another componen
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL
 from components.manifests import Manifest, manifest
@@ -40,13 +40,18 @@ class Postgres:
     cpu: str
     memory: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    client_certificates: bool = True
-    """Off only for a client that cannot present one (a JDBC driver without a key in its format); passwords stay."""
+    login: Literal["certificate_and_password", "certificate"] = "certificate_and_password"
+    """`certificate`: the common name is the user and nothing else is asked, for the one client of a platform database."""
 
     @property
     def database(self) -> str:
         """The database and its owner: the name, as SQL writes it without quotes."""
         return self.name.replace("-", "_")
+
+    @property
+    def client_secret(self) -> str:
+        """With `certificate`, the owner's certificate (`postgres_client`)."""
+        return f"{self.name}-client-tls"
 
     @property
     def server_secret(self) -> str:
@@ -65,9 +70,12 @@ class Postgres:
 
 def host_rules(wanted: Postgres) -> list[str]:
     """Lines of pg_hba.conf after the operator's own (local, replication); the last two make its own last line unreachable."""
-    certificate = " clientcert=verify-ca" if wanted.client_certificates else ""
+    method = {
+        "certificate": f"hostssl {wanted.database} {wanted.database} all cert",
+        "certificate_and_password": f"hostssl {wanted.database} all all scram-sha-256 clientcert=verify-ca",
+    }
     return [
-        f"hostssl {wanted.database} all all scram-sha-256{certificate}",
+        method[wanted.login],
         "hostnossl all all all reject",
         "host all all all reject",
     ]
@@ -117,6 +125,18 @@ def postgres_cluster(wanted: Postgres) -> tuple[Manifest, ...]:
             secret_labels=RELOADED,
         ),
         manifest(API, "Cluster", wanted.name, namespace=wanted.namespace, labels=labels, spec=cluster_spec(wanted)),
+    )
+
+
+def postgres_client(wanted: Postgres, *, der: bool = False) -> Manifest:
+    """The owner's client certificate in `client_secret`; `der` adds the key as `key.der`, the only form Java reads."""
+    return leaf(
+        wanted.namespace,
+        wanted.client_secret,
+        common_name=wanted.database,
+        usages=("client auth",),
+        labels={**wanted.labels, SERVICE_LABEL: wanted.name},
+        der=der,
     )
 
 

@@ -27,7 +27,7 @@ RELOAD_SECONDS: Final = 300
 USABLE_SHARE: Final = 0.7
 """Of the memory limit; the rest is for replication buffers and the fork that synchronises a replica."""
 CONFIG_HASH: Final = "zerotrust.dev/config"
-PORT_NAME: Final = "tls-valkey"
+PORT_NAME: Final = "tcp-valkey"
 
 Privileges = Literal["read", "read_write"]
 RIGHTS: Final[Mapping[Privileges, str]] = {
@@ -138,7 +138,7 @@ def valkey_cache(wanted: Valkey) -> tuple[Manifest, ...]:
             spec={
                 "clusterIP": "None",
                 "selector": selector,
-                "ports": [{"name": PORT_NAME, "appProtocol": "tls", "port": VALKEY_PORT, "targetPort": VALKEY_PORT}],
+                "ports": [{"name": PORT_NAME, "appProtocol": "tcp", "port": VALKEY_PORT, "targetPort": VALKEY_PORT}],
             },
         ),
         manifest(
