@@ -1,0 +1,82 @@
+"""Methods and paths of the settings in the spelling of Istio's rules: the one translation that every rule here is made with.
+
+An exact path stays exact, `{name}` becomes the template's one segment `{*}`, a closing `/*` a prefix. Nothing else is ever
+written: a path with a star in its middle would be compared literally, and an empty list of paths or methods would admit all.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+from components.graph.model import Graph, Route
+from components.mesh.kinds import unique
+from components.settings.access import OperationSettings
+
+
+def paths(path: str, prefix: str = "") -> tuple[str, ...]:
+    """A path of the settings below a prefix, as `operation.paths` compares it with the normalised path.
+
+    `/accounts/{id}` gives `/accounts/{*}`; `/files/*` gives `/files/*`; `/a/{id}/*` gives `/a/{*}/{**}`, because a template
+    knows no closing star. The root below a prefix is the prefix with and without its slash: both are rewritten to `/`.
+    """
+    if path == "/":
+        return (prefix, f"{prefix}/") if prefix else ("/",)
+    segments = ["{*}" if part.startswith("{") else part for part in path.split("/")]
+    if "{*}" in segments and segments[-1] == "*":
+        segments[-1] = "{**}"
+    return (prefix + "/".join(segments),)
+
+
+def rule_operations(operations: Iterable[OperationSettings], prefix: str = "") -> list[dict[str, Any]]:
+    """The `to` of a rule: an entry per operation, each with methods and paths.
+
+    Raises:
+        ValueError: no operation, or one without methods or paths; Istio would read any of these as everything.
+    """
+    found = [
+        {
+            "operation": {
+                "methods": unique(operation.methods),
+                "paths": unique(spelled for path in operation.paths for spelled in paths(path, prefix)),
+            }
+        }
+        for operation in operations
+    ]
+    if not found or not all(entry["operation"]["methods"] and entry["operation"]["paths"] for entry in found):
+        msg = "an operation without methods or paths would be compiled to everything; name both"
+        raise ValueError(msg)
+    return sorted(found, key=lambda entry: (entry["operation"]["paths"], entry["operation"]["methods"]))
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some request path is meant by both paths of the settings."""
+    first, second = one.split("/"), other.split("/")
+    for mine, theirs in zip(first, second, strict=False):
+        if "*" in (mine, theirs):
+            return True
+        if mine != theirs and not mine.startswith("{") and not theirs.startswith("{"):
+            return False
+    return len(first) == len(second)
+
+
+def _pairs(operations: Sequence[OperationSettings]) -> Iterator[tuple[str, str]]:
+    return ((method, path) for operation in operations for method in operation.methods for path in operation.paths)
+
+
+def refuse_overlaps(graph: Graph) -> None:
+    """Routes of one tenant keep apart, so that the order in which Istio merges them decides nothing.
+
+    Raises:
+        ValueError: two routes of a tenant mean the same request; one of them would lend it its clients, scopes or service.
+    """
+    for one, other in combinations(graph.routes, 2):
+        if one.service.tenant == other.service.tenant and (shared := _shared(one, other)):
+            msg = f"access.routes.{other.key}: {shared} also matches access.routes.{one.key}; give each request one route"
+            raise ValueError(msg)
+
+
+def _shared(one: Route, other: Route) -> str | None:
+    for method, path in _pairs(other.operations):
+        if any(method == known and overlap(path, taken) for known, taken in _pairs(one.operations)):
+            return f"{method} {path}"
+    return None
