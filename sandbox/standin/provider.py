@@ -17,6 +17,7 @@ from sandbox.standin.difference import diff_response
 from sandbox.standin.invokes import RefusedError, invoke
 from sandbox.standin.outputs import ACCOUNT, DEFAULT_REGION, Identity, digest, outputs
 from sandbox.standin.schema import Schema, UnknownTypeError, package_version, provider_schema, resource_schema
+from sandbox.standin.special import published_outputs
 
 DRIFT_VARIABLE: Final = "ZEROTRUST_STANDIN_DRIFT"
 _AUTONAMED: Final = frozenset({"aws", "vault"})
@@ -186,6 +187,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             schema = resource_schema(token)
             given = {key: value for key, value in state.items() if key in schema.outputs}
             state = outputs(schema, self._identity(request.urn, given), preview=False)
+            state |= published_outputs(token, request.id, request.urn)
         drifted = {key: value for key, value in drift.items() if key in inputs or key in state}
         new_inputs = {**inputs, **{key: value for key, value in drifted.items() if key in inputs}}
         return pb.ReadResponse(

@@ -5,6 +5,7 @@ Generated secrets are derived from the URN, so they are reproducible and worthle
 
 import base64
 import hashlib
+import json
 import string
 from collections.abc import Mapping
 from typing import Any
@@ -108,6 +109,23 @@ _SPECIAL = {
     "tls:index/locallySignedCert:LocallySignedCert": _certificate_pem,
     "tls:index/certRequest:CertRequest": _certificate_pem,
 }
+
+
+def _spiffe_bundle(urn: str) -> dict[str, Any]:
+    """What a SPIRE server publishes of its trust domain, in the form of a SPIFFE bundle."""
+    authority = base64.b64encode(f"stand-in, no certificate: {_hex(urn, 'bundle', 32)}".encode()).decode()
+    key = {"use": "x509-svid", "kty": "EC", "crv": "P-256", "x": _hex(urn, "x", 43), "y": _hex(urn, "y", 43), "x5c": [authority]}
+    return {"data": {"bundle.spiffe": json.dumps({"keys": [key], "spiffe_sequence": 1})}}
+
+
+_PUBLISHED = {("kubernetes:core/v1:ConfigMap", "spire-server/spire-bundle"): _spiffe_bundle}
+"""Objects that no program registers: what runs in a cluster makes them."""
+
+
+def published_outputs(token: str, identifier: str, urn: str) -> dict[str, Any]:
+    """The outputs of an object that is only read, by its type and id; empty for what nothing is known of."""
+    make = _PUBLISHED.get((token, identifier))
+    return make(urn) if make else {}
 
 
 def special_outputs(token: str, urn: str, region: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
