@@ -86,19 +86,23 @@ def _policies(graph: Graph, region: str, tenant: str) -> Iterator[Policy]:
     if workloads:
         yield Policy(name=f"mesh-{tenant}", subject=ISTIOD, ingress=(Flow(peer=Pods(namespace=tenant), ports=(ISTIOD_PORT,)),))
     for workload in workloads:
-        yield Policy(name=f"mesh-{workload.name}", subject=workload_pods(workload), egress=TO_ISTIOD)
-        for call in graph.calls_from(workload, region):
-            yield _caller(graph, region, call)
-        for call in graph.calls_to(workload, region):
-            yield from _callee(region, call)
-        for edge in graph.data_of(workload):
-            yield from _data(edge)
-        for host in graph.egress_of(workload):
-            yield from _egress(host)
-        for route in graph.routes_to(workload):
-            yield from _route(route)
+        yield from _service(graph, region, workload)
     for store in graph.stores_of(tenant):
         yield from _store(graph, region, store)
+        yield from (_used(edge) for edge in graph.data_to(store) if region in edge.service.regions)
+
+
+def _service(graph: Graph, region: str, workload: Workload) -> Iterator[Policy]:
+    yield Policy(name=f"mesh-{workload.name}", subject=workload_pods(workload), egress=TO_ISTIOD)
+    for call in graph.calls_from(workload, region):
+        yield _caller(graph, region, call)
+    for call in graph.calls_to(workload, region):
+        yield from _callee(region, call)
+    yield from (_user(edge) for edge in graph.data_of(workload))
+    for host in graph.egress_of(workload):
+        yield from _egress(host)
+    for route in graph.routes_to(workload):
+        yield from _route(route)
 
 
 def _caller(graph: Graph, region: str, call: Call) -> Policy:
@@ -123,14 +127,17 @@ def _callee(region: str, call: Call) -> Iterator[Policy]:
     yield Policy(name=f"called-{call.key}", subject=callee, ingress=tuple(Flow(peer=peer, ports=port) for peer in peers))
 
 
-def _data(edge: Data) -> Iterator[Policy]:
-    service, store, port = workload_pods(edge.service), store_pods(edge.store), (edge.store.port,)
-    yield Policy(
-        name=f"data-{edge.key}",
-        subject=service,
-        egress=(Flow(peer=store, ports=port), Flow(peer=Lookups(names=dns.store_names(edge.store)))),
+def _user(edge: Data) -> Policy:
+    flows = (
+        Flow(peer=store_pods(edge.store), ports=(edge.store.port,)),
+        Flow(peer=Lookups(names=dns.store_names(edge.store))),
     )
-    yield Policy(name=f"stored-{edge.key}", subject=store, ingress=(Flow(peer=service, ports=port),))
+    return Policy(name=f"data-{edge.key}", subject=workload_pods(edge.service), egress=flows)
+
+
+def _used(edge: Data) -> Policy:
+    flow = Flow(peer=workload_pods(edge.service), ports=(edge.store.port,))
+    return Policy(name=f"stored-{edge.key}", subject=store_pods(edge.store), ingress=(flow,))
 
 
 def _egress(edge: Egress) -> Iterator[Policy]:
