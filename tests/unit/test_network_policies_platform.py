@@ -1,4 +1,4 @@
-"""Forms that fail open, the two default denies, and the platform's own rules. What the engine makes of them it is asked itself."""
+"""Forms that fail open, the two default denies, and the platform's own rules. It asks no engine what it makes of them."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from tests.support.program import STACKS, changed
 from tests.unit.test_network_policies import (
     KINDS,
     Pod,
-    cilium_labels,
-    selects,
     allowed,
+    cilium_labels,
     everything,
     gateway_pod,
     graph_of,
     pod,
+    selects,
     shipped,
     store_pod,
 )
