@@ -62,6 +62,10 @@ TOOLS: Final[Mapping[str, Tool]] = {
         ldflags="-s -w -X istio.io/istio/pkg/version.buildVersion={version}",
     ),
     "istio-verdicts": Tool(),
+    "opa-envoy": Tool(
+        package="github.com/open-policy-agent/opa-envoy-plugin/cmd/opa-envoy-plugin",
+        module="github.com/open-policy-agent/opa-envoy-plugin",
+    ),
     "pulumi": Tool(
         package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
