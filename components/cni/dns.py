@@ -40,20 +40,15 @@ def call_names(call: Call) -> tuple[str, ...]:
 
 
 def store_names(store: Store) -> tuple[str, ...]:
-    """A store's Services. CloudNativePG makes three per cluster: primary, replicas, any.
+    """A store's names, for its clients and its own instances.
 
-    A name is no privilege: what may be written says the credential, and each of the three leads to the same pods.
+    CloudNativePG makes three Services per cluster: primary, replicas, any. A cache has a headless one, and its primary is pod 0.
+    A name is no privilege: what may be written says the credential, and each of the names leads to the same pods.
     """
     if store.kind == "database":
         return tuple(service_host(store.tenant, f"{store.name}-{role}") for role in ("r", "ro", "rw"))
-    return (service_host(store.tenant, store.name),)
-
-
-def instance_names(store: Store) -> tuple[str, ...]:
-    """Patterns for a cache's single pods below its own Service and its headless one; a database finds its primary by name."""
-    if store.kind == "database":
-        return ()
-    return tuple(f"*.{service_host(store.tenant, service)}" for service in (store.name, f"{store.name}-headless"))
+    every = service_host(store.tenant, store.name)
+    return (every, f"{store.name}-0.{every}")
 
 
 def egress_names(edge: Egress) -> tuple[str, ...]:
@@ -61,6 +56,6 @@ def egress_names(edge: Egress) -> tuple[str, ...]:
     return tuple(sorted({edge.host, gateway_host(EGRESS)}))
 
 
-def services_of(namespace: str) -> str:
-    """A pattern for the Services of one namespace of the platform, where a chart or an operator chooses the name."""
-    return f"*.{namespace}.svc.{CLUSTER_DOMAIN}"
+def services_of(namespace: str) -> tuple[str, ...]:
+    """Patterns for the Services of one namespace of the platform and their pods: what stands there is the platform's alone."""
+    return tuple(f"{below}.{namespace}.svc.{CLUSTER_DOMAIN}" for below in ("*", "*.*"))

@@ -21,6 +21,7 @@ from components.cni.policies_tenant import (
     eastwest_cidrs,
     gateway_pods,
     instances,
+    runs_issuer,
     subnets,
 )
 from components.graph.model import Graph
@@ -45,13 +46,14 @@ from components.graph.names import (
 
 SPIRE_PORT: Final = 8081
 KUBELET_PORT: Final = 10250
-ISSUER_PORT: Final = 8443
+ISSUER_PORT: Final = 8080
+"""Of the container; from outside the pod it is the sidecar's mTLS."""
 ISSUER_CLUSTER_PORTS: Final = (7800, 57800)
 """Keycloak's instances among themselves: JGroups and its failure detection."""
 LIMITER: Final = Pods(namespace=RATE_LIMIT_NAMESPACE, labels={SERVICE_LABEL: RATE_LIMIT_SERVICE})
-COUNTERS: Final = Pods(namespace=RATE_LIMIT_NAMESPACE, labels={SERVICE_LABEL: "valkey"}, stateful=True)
-ISSUER: Final = Pods(namespace=ISSUER_NAMESPACE, absent=(DATABASE_LABEL,), stateful=True)
-"""Everything in its namespace that is not its database: the chart chooses the labels."""
+COUNTERS: Final = Pods(namespace=RATE_LIMIT_NAMESPACE, labels={"sidecar.istio.io/inject": "false"}, stateful=True)
+"""The Valkey that counts, whatever it is called: the only pods there outside the mesh."""
+ISSUER: Final = Pods(namespace=ISSUER_NAMESPACE, labels={SERVICE_LABEL: "keycloakx"}, service_account="keycloak", stateful=True)
 
 
 def mesh_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
@@ -60,7 +62,7 @@ def mesh_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
         *_gateways(graph, region),
         *_spire(graph, region),
         *_limits(),
-        *(_issuer(graph, region) if graph.settings.identity.issuer_kind == "keycloak" else ()),
+        *(_issuer(graph, region) if runs_issuer(graph, region) else ()),
     )
 
 
@@ -73,7 +75,9 @@ def _gateways(graph: Graph, region: str) -> Iterator[Policy]:
     ingress, eastwest = gateway_pods(INGRESS), gateway_pods(EASTWEST)
     # The internal load balancer stands in the private subnets at addresses AWS chooses. Pods there have identities of their
     # own and are not matched by address; under another CNI they would be, and then the gateway's JWT rules are what refuses.
-    balancer = Networks(cidrs=subnets(graph, region, "private"))
+    # The issuer's way in is the public load balancer's own, in the public subnets.
+    public = subnets(graph, region, "public") if runs_issuer(graph, region) else ()
+    balancer = Networks(cidrs=(*subnets(graph, region, "private"), *public))
     yield Policy(
         name="clients",
         subject=ingress,
@@ -98,7 +102,7 @@ def _gateways(graph: Graph, region: str) -> Iterator[Policy]:
 def _database(graph: Graph, region: str, namespace: str, users: Pods) -> Iterator[Policy]:
     """The one PostgreSQL cluster of a namespace of the platform, whatever it is called, and who uses it."""
     pods = Pods(namespace=namespace, present=(DATABASE_LABEL,))
-    lookups = Lookups(patterns=(dns.services_of(namespace),))
+    lookups = Lookups(patterns=dns.services_of(namespace))
     yield from database(graph, region, name="database", pods=pods, lookups=lookups, operator=namespace)
     yield Policy(name="stored", subject=pods, ingress=(Flow(peer=users, ports=(POSTGRES_PORT,)),))
     yield Policy(name="data", subject=users, egress=(Flow(peer=pods, ports=(POSTGRES_PORT,)), Flow(peer=lookups)))
@@ -144,7 +148,7 @@ def _bundle(graph: Graph, peer: str, server: Pods) -> Policy:
 
 
 def _limits() -> Iterator[Policy]:
-    lookups = Lookups(patterns=(dns.services_of(RATE_LIMIT_NAMESPACE),))
+    lookups = Lookups(patterns=dns.services_of(RATE_LIMIT_NAMESPACE))
     yield Policy(
         name="limits",
         subject=LIMITER,
@@ -157,11 +161,13 @@ def _limits() -> Iterator[Policy]:
 
 
 def _issuer(graph: Graph, region: str) -> Iterator[Policy]:
+    gateway, among = gateway_pods(INGRESS), Flow(peer=ISSUER, ports=ISSUER_CLUSTER_PORTS)
     yield Policy(
         name="issuer",
         subject=ISSUER,
-        ingress=(Flow(peer=ISTIOD, ports=(ISSUER_PORT,)), Flow(peer=ISSUER, ports=ISSUER_CLUSTER_PORTS)),
-        egress=(Flow(peer=ISSUER, ports=ISSUER_CLUSTER_PORTS), Flow(peer=Lookups(patterns=(dns.services_of(ISSUER_NAMESPACE),)))),
+        ingress=(Flow(peer=gateway, ports=(ISSUER_PORT,)), among),
+        egress=(among, *TO_ISTIOD),
     )
-    yield Policy(name="issuer", subject=ISTIOD, egress=(Flow(peer=ISSUER, ports=(ISSUER_PORT,)),))
+    yield Policy(name="issuer", subject=gateway, egress=(Flow(peer=ISSUER, ports=(ISSUER_PORT,)),))
+    yield Policy(name="mesh-issuer", subject=ISTIOD, ingress=(Flow(peer=ISSUER, ports=(ISTIOD_PORT,)),))
     yield from _database(graph, region, ISSUER_NAMESPACE, ISSUER)

@@ -17,7 +17,6 @@ from components.graph.model import Graph
 from components.graph.names import (
     CERTIFICATES_NAMESPACE,
     EXTERNAL_DNS_NAMESPACE,
-    MESH_NAMESPACE,
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     SPIRE_SYSTEM_NAMESPACE,
@@ -42,7 +41,7 @@ CLIENTS: Final = (
     ("cert-manager", Pods(namespace=CERTIFICATES_NAMESPACE, labels={SERVICE_LABEL: "cert-manager"})),
     ("cert-manager-injector", Pods(namespace=CERTIFICATES_NAMESPACE, labels={SERVICE_LABEL: "cainjector"})),
     ("cert-manager-check", Pods(namespace=CERTIFICATES_NAMESPACE, labels={SERVICE_LABEL: "startupapicheck"})),
-    ("mesh-cni", Pods(namespace=MESH_NAMESPACE, labels={"k8s-app": "istio-cni-node"})),
+    ("mesh-cni", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "istio-cni-node"})),
     ("external-dns", Pods(namespace=EXTERNAL_DNS_NAMESPACE, labels={SERVICE_LABEL: "external-dns"})),
     ("spire-agent", Pods(namespace=SPIRE_SYSTEM_NAMESPACE, labels={SERVICE_LABEL: "agent"})),
     ("dns", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "kube-dns"})),

@@ -70,6 +70,11 @@ def control_plane(graph: Graph, region: str) -> ControlPlane:
     return ControlPlane(cidrs=subnets(graph, region, "intra"))
 
 
+def runs_issuer(graph: Graph, region: str) -> bool:
+    """Whether the issuer of tokens stands in this region: the home region, unless it is an external one."""
+    return graph.settings.identity.issuer_kind == "keycloak" and region == graph.settings.home_region
+
+
 def eastwest_cidrs(graph: Graph, region: str) -> tuple[str, ...]:
     """The fixed addresses of a region's balancer for the other regions, one per zone."""
     network = graph.settings.regions[region]
@@ -163,7 +168,7 @@ def _route(route: Route) -> Iterator[Policy]:
 
 def _store(graph: Graph, region: str, store: Store) -> Iterator[Policy]:
     """What a store needs whoever uses it: its own instances, and for a database its operator and the API server."""
-    pods, lookups = store_pods(store), Lookups(names=dns.store_names(store), patterns=dns.instance_names(store))
+    pods, lookups = store_pods(store), Lookups(names=dns.store_names(store))
     if store.kind == "cache":
         yield instances(store.name, pods, (VALKEY_PORT, CACHE_BUS_PORT), lookups)
     else:
