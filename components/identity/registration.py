@@ -57,8 +57,9 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
 def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     """The registration of what the platform itself has in the mesh.
 
-    Gateways and the rate limiter everywhere; the token issuer, where the platform runs it, in the home region. None federates: ingress and egress gateways speak to their own region only, and the east-west gateway passes the mTLS
-    of others through without ending it.
+    Gateways and the rate limiter everywhere; the token issuer, where the platform runs it, in the home region. None
+    federates: ingress and egress gateways speak to their own region only, and the east-west gateway passes the mTLS of
+    others through without ending it.
     """
     parts: list[tuple[str, str, Mapping[str, str]]] = [
         *((gateway.namespace, gateway.name, gateway.selector) for gateway in GATEWAYS),
