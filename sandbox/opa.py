@@ -127,10 +127,10 @@ def ask(questions: Sequence[Question]) -> list[Decision]:
         moment = now if question.now_ns is None else question.now_ns
         asked.append({"data": known[id(question.data)], "input": question.input, "now_ns": moment})
     rules = [part for file in rule_files() for part in ("--data", file)]
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as questions:
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump({"questions": {"known": documents, "asked": asked}}, questions)
-        questions.flush()
-        run = opa("eval", "--format=json", *rules, "--data", _QUESTIONS, "--input", questions.name, "data.sandbox.opa.answers")
+        file.flush()
+        run = opa("eval", "--format=json", *rules, "--data", _QUESTIONS, "--input", file.name, "data.sandbox.opa.answers")
     answers = _answer(run)["result"][0]["expressions"][0]["value"]
     if undefined := [i for i in range(len(asked)) if str(i) not in answers]:
         msg = f"no decision for {len(undefined)} of {len(asked)} requests, first: {json.dumps(asked[undefined[0]])[:400]}"
