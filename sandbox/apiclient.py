@@ -9,7 +9,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -45,7 +45,7 @@ class ApiServer:
         )
         self._lock = threading.Lock()
         self._resources: dict[tuple[str, str], tuple[str, bool]] = {}
-        self._offered: dict[tuple[str, str], dict[str, Any]] = {}
+        self._offered: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def close(self) -> None:
         """Closes the connection; a later request opens a new one."""
@@ -77,11 +77,11 @@ class ApiServer:
             raise _refusal(what, status, answer)
         return json.loads(answer) if answer else None
 
-    def apply(self, manifest: Object, *, dry_run: bool = False) -> None:
+    def apply(self, manifest: Object, *, dry_run: bool = False, namespace: str = "default") -> None:
         """Creates the object, or takes over and changes the one that exists, by server-side apply.
 
         A field the schema does not have, or one written twice, is refused and named. With `dry_run` the server does all
-        but store it; the namespace must exist all the same.
+        but store it; the namespace must exist all the same. `namespace` is for an object that names none.
 
         Raises:
             RefusedError: in the server's words; also for a kind the server does not have.
@@ -89,7 +89,7 @@ class ApiServer:
         what, query = _name(manifest), {"fieldManager": _MANAGER, "fieldValidation": "Strict"}
         if dry_run:
             query["dryRun"] = "All"
-        path = self._path(manifest, what)
+        path = self._path(manifest, what, namespace)
         status, answer = self._send("POST", f"{path}?{urlencode(query)}", manifest)
         if status == http.HTTPStatus.CONFLICT and _reason(answer) == "AlreadyExists":
             one = f"{path}/{quote(manifest['metadata']['name'])}"
@@ -102,28 +102,31 @@ class ApiServer:
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
         self.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}})
 
-    def install(self, definitions: list[dict[str, Any]]) -> None:
-        """Custom resource definitions; returns when the server serves every kind of them.
+    def install(self, definitions: Iterable[Mapping[str, Any]]) -> None:
+        """Custom resource definitions; returns when the server answers for every served version of each.
+
+        Discovery says so seconds later; the paths are known from the definitions and are asked themselves.
 
         Raises:
-            RefusedError: for a definition the server refuses or does not establish in time.
+            RefusedError: for a definition the server refuses or does not serve in time.
         """
+        awaited: dict[tuple[str, str], tuple[str, bool]] = {}
         for definition in definitions:
             self.apply(definition)
-        awaited = {
-            (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
-            for spec in (definition["spec"] for definition in definitions)
-            for version in spec["versions"]
-            if version["served"]
-        }
-        deadline = time.monotonic() + _SETTLE_SECONDS + len(definitions)
-        while missing := awaited - self._discover().keys():
-            if time.monotonic() > deadline:
-                named = ", ".join(f"{kind} ({version})" for version, kind in sorted(missing))
-                raise _timeout(named)
-            time.sleep(0.1)
+            spec = definition["spec"]
+            for version in spec["versions"]:
+                if version["served"]:
+                    key = f"{spec['group']}/{version['name']}", spec["names"]["kind"]
+                    awaited[key] = spec["names"]["plural"], spec["scope"] == "Namespaced"
+        deadline = time.monotonic() + _SETTLE_SECONDS + len(awaited)
+        for (version, kind), (plural, namespaced) in awaited.items():
+            while self._send("GET", f"/apis/{version}/{plural}?limit=1")[0] != http.HTTPStatus.OK:
+                if time.monotonic() > deadline:
+                    raise _timeout(kind, version)
+                time.sleep(0.02)
+            self._resources[version, kind] = plural, namespaced
 
-    def offer(self, definitions: list[dict[str, Any]]) -> None:
+    def offer(self, definitions: Iterable[Mapping[str, Any]]) -> None:
         """Custom resource definitions that are installed when the first object of their kind comes.
 
         Two hundred of them cost the server a gigabyte and most of a minute; a program uses a few dozen.
@@ -131,6 +134,18 @@ class ApiServer:
         for definition in definitions:
             spec = definition["spec"]
             self._offered[spec["group"], spec["names"]["kind"]] = definition
+
+    def prepare(self, objects: Iterable[Object]) -> None:
+        """Installs together what was offered for the kinds of these objects.
+
+        The server lets the first creation of a new kind wait two seconds: they pass once for all of them.
+        """
+        wanted = {(one["apiVersion"], one["kind"]) for one in objects} - self._resources.keys()
+        found = (self._offer(version, kind) for version, kind in sorted(wanted))
+        definitions = {one["metadata"]["name"]: one for one in found if one}
+        self.install(definitions.values())
+        for one in definitions.values():
+            del self._offered[one["spec"]["group"], one["spec"]["names"]["kind"]]
 
     def knows(self, api_version: str, kind: str) -> bool:
         """Whether an object of this kind can be judged: the server serves it, or its definition was offered."""
@@ -153,28 +168,29 @@ class ApiServer:
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
-    def _path(self, manifest: Object, what: str) -> str:
+    def _path(self, manifest: Object, what: str, namespace: str) -> str:
         wanted = version, kind = manifest["apiVersion"], manifest["kind"]
-        if wanted not in self._resources and (definition := self._offer(version, kind)):
-            self.install([definition])
-            del self._offered[definition["spec"]["group"], kind]
+        if wanted not in self._resources:
+            self.prepare([manifest])
         found = self._resources.get(wanted) or self._discover().get(wanted)
         if found is None:
             raise RefusedError(what, int(http.HTTPStatus.NOT_FOUND), "NotFound", f"the server has no {kind} in {version}")
         plural, namespaced = found
-        inside = f"/namespaces/{quote(manifest['metadata'].get('namespace', 'default'))}" if namespaced else ""
+        inside = f"/namespaces/{quote(manifest['metadata'].get('namespace', namespace))}" if namespaced else ""
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         return f"{root}{inside}/{plural}"
 
-    def _offer(self, version: str, kind: str) -> dict[str, Any] | None:
+    def _offer(self, version: str, kind: str) -> Mapping[str, Any] | None:
         group, _, number = version.rpartition("/")
         definition = self._offered.get((group, kind))
         versions = definition["spec"]["versions"] if definition else ()
         return definition if any(one["name"] == number and one["served"] for one in versions) else None
 
     def _discover(self) -> dict[tuple[str, str], tuple[str, bool]]:
-        """(apiVersion, kind) → (plural, namespaced), everything in two requests; kept until a kind is missing from it."""
-        self._resources = {}
+        """(apiVersion, kind) → (plural, namespaced), everything in two requests; asked again when a kind is missing.
+
+        An answer may be seconds old: what is known already stays.
+        """
         for root in ("/api", "/apis"):
             status, answer = self._send("GET", root, accept=_DISCOVERY)
             if status >= http.HTTPStatus.BAD_REQUEST:
@@ -208,8 +224,8 @@ class ApiServer:
         raise AssertionError(where)
 
 
-def _timeout(named: str) -> RefusedError:
-    return RefusedError("definitions", 0, "Timeout", f"accepted, but not served: {named}")
+def _timeout(kind: str, version: str) -> RefusedError:
+    return RefusedError(f"{kind} ({version})", 0, "Timeout", "the definition is accepted, but not served")
 
 
 def _name(manifest: Object) -> str:

@@ -58,11 +58,11 @@ FROM_FOLDER: Final[Mapping[str, tuple[str, ...]]] = {
 """Sources whose module is not to be had in the version the program installs → the API groups they define."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's where there is one
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's where there is one
     """A safe loader to which a lone `=` is text, as it is to Kubernetes (an enumeration of matchers has it)."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
+Loader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
 
 
 class CrdError(Exception):
@@ -127,7 +127,7 @@ def load_crds() -> list[dict[str, Any]]:
     origin: dict[str, str] = {}
     for source, files in crd_files().items():
         for file in files:
-            for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=_Loader):
+            for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=Loader):
                 if not document or document.get("kind") != "CustomResourceDefinition":
                     continue
                 name = document["metadata"]["name"]

@@ -10,7 +10,7 @@ go 1.25.0
 require (
 	github.com/argoproj/argo-cd/v3 v3.4.4
 	github.com/aws/karpenter-provider-aws v1.14.1
-	github.com/cert-manager/cert-manager v1.21.1
+	github.com/cert-manager/cert-manager v1.21.2
 	github.com/cilium/cilium v1.20.2
 	github.com/cloudnative-pg/cloudnative-pg v1.30.0
 	github.com/kyverno/kyverno v1.19.1
