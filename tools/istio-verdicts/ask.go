@@ -18,6 +18,9 @@ import (
 // patience is how long any step of a request may take; exceeding it is a failure of the machinery, never a verdict.
 const patience = 20 * time.Second
 
+// probePatience is how long a server may take to send the alert with which it rejects a certificate.
+const probePatience = 5 * time.Second
+
 // asked is one request. Every field up to TLSMax chooses the connection.
 type asked struct {
 	Address     string `json:"address"`     // the listener, ip:port
@@ -117,6 +120,7 @@ func (a *asker) group(key connection, requests []asked, members []int, answers [
 		}
 	}()
 	var transport *refused
+	accepted := false
 	for _, index := range members {
 		answers[index].ID = requests[index].ID
 		for transport == nil {
@@ -143,9 +147,14 @@ func (a *asker) group(key connection, requests []asked, members []int, answers [
 			if kept { // the server may close a kept connection between two requests
 				continue
 			}
-			verdict, err := judge(key, err)
-			if err != nil {
-				return fmt.Errorf("request %s: %w", requests[index].ID, err)
+			verdict, failure := judge(err)
+			if failure != nil {
+				return fmt.Errorf("request %s: %w", requests[index].ID, failure)
+			}
+			if verdict.tls == "" && !key.plaintext && !accepted && !errors.Is(err, io.EOF) {
+				if verdict, accepted, err = a.probe(key); err != nil {
+					return fmt.Errorf("request %s: %w", requests[index].ID, err)
+				}
 			}
 			if verdict.tls == "" { // only what TLS says holds for the connection
 				answers[index].Reset = true
@@ -161,7 +170,7 @@ func (a *asker) group(key connection, requests []asked, members []int, answers [
 }
 
 // judge reads the first failure on a fresh connection: TLS 1.3 reports the peer's rejection on the first read.
-func judge(key connection, err error) (*refused, error) {
+func judge(err error) (*refused, error) {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return nil, err
@@ -176,6 +185,27 @@ func judge(key connection, err error) (*refused, error) {
 		return &refused{reset: true}, nil
 	}
 	return nil, err
+}
+
+// probe tells a rejected certificate from a closed connection when the reset came before the alert could be read: what the
+// client had written by then was never taken. It writes nothing, so nothing is reset.
+func (a *asker) probe(key connection) (verdict *refused, accepted bool, err error) {
+	wire, err := a.dial(key)
+	if errors.As(err, &verdict) {
+		return verdict, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	defer wire.Close()
+	_ = wire.SetReadDeadline(time.Now().Add(probePatience))
+	_, err = wire.Read(make([]byte, 1))
+	var timeout net.Error
+	if err == nil || errors.As(err, &timeout) && timeout.Timeout() {
+		return &refused{reset: true}, true, nil
+	}
+	verdict, err = judge(err)
+	return verdict, false, err
 }
 
 func (a *asker) dial(key connection) (net.Conn, error) {
@@ -205,7 +235,7 @@ func (a *asker) dial(key connection) (net.Conn, error) {
 		if errors.As(err, &unverified) {
 			return nil, &refused{tls: err.Error()}
 		}
-		verdict, err := judge(key, err)
+		verdict, err := judge(err)
 		if err != nil {
 			return nil, err
 		}

@@ -81,22 +81,23 @@ func strictMesh(text string) (*meshconfig.MeshConfig, []string) {
 // strictObjects parses every object by the kind's own schema; faults name the object and the field.
 func strictObjects(raw []json.RawMessage, jwks map[string]string) (configs []config.Config, services []corev1.Service, faults []string) {
 	for index, text := range raw {
-		var object manifest
-		if err := yaml.UnmarshalStrict(text, &object); err != nil {
-			faults = append(faults, fmt.Sprintf("object %d: %v", index, err))
+		var named metav1.PartialObjectMetadata
+		if err := yaml.Unmarshal(text, &named); err != nil || named.Name == "" || named.Namespace == "" {
+			faults = append(faults, fmt.Sprintf("object %d: %s %s: a name and a namespace are needed", index, named.Kind, named.Name))
 			continue
 		}
-		if object.Metadata == nil || object.Metadata.Name == "" || object.Metadata.Namespace == "" {
-			faults = append(faults, fmt.Sprintf("object %d: %s: metadata.name and metadata.namespace are needed", index, object.Kind))
-			continue
-		}
-		subject := fmt.Sprintf("%s %s/%s", object.Kind, object.Metadata.Namespace, object.Metadata.Name)
-		if object.APIVersion == "v1" && object.Kind == "Service" {
+		subject := fmt.Sprintf("%s %s/%s", named.Kind, named.Namespace, named.Name)
+		if named.APIVersion == "v1" && named.Kind == "Service" {
 			var service corev1.Service
 			if err := yaml.UnmarshalStrict(text, &service); err != nil {
 				faults = append(faults, fmt.Sprintf("%s: %v", subject, err))
 			}
 			services = append(services, service)
+			continue
+		}
+		var object manifest
+		if err := yaml.UnmarshalStrict(text, &object); err != nil {
+			faults = append(faults, fmt.Sprintf("%s: %v", subject, err))
 			continue
 		}
 		made, found := strictConfig(object, jwks)
