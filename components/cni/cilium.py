@@ -144,11 +144,11 @@ def operator_policy(context: RegionContext, *, cluster: str, vpc_arn: pulumi.Inp
     }
 
 
-def _datapath(context: RegionContext, endpoint: pulumi.Input[str]) -> dict[str, Any]:
+def _datapath(context: RegionContext, api_host: pulumi.Input[str]) -> dict[str, Any]:
     tags = {CLUSTER_TAG: cluster_name(context)}
     return {
         # Without kube-proxy nothing answers the service address yet: the agent asks the API server by its own name.
-        "k8sServiceHost": pulumi.Output.from_input(endpoint).apply(lambda url: url.removeprefix("https://")),
+        "k8sServiceHost": api_host,
         "k8sServicePort": "443",
         "kubeProxyReplacement": "true",
         "eni": {
@@ -260,8 +260,8 @@ def _operator() -> dict[str, Any]:
     }
 
 
-def chart_values(context: RegionContext, *, endpoint: pulumi.Input[str], cluster_id: int = 0) -> dict[str, Any]:
-    """The chart's values.
+def chart_values(context: RegionContext, *, api_host: pulumi.Input[str], cluster_id: int = 0) -> dict[str, Any]:
+    """The chart's values; `api_host` is the API server's name without a scheme.
 
     Raises:
         ValueError: for a cluster id that ENI mode cannot have.
@@ -273,7 +273,7 @@ def chart_values(context: RegionContext, *, endpoint: pulumi.Input[str], cluster
     return {
         "cluster": {"name": cluster_name(context), "id": cluster_id},
         "upgradeCompatibility": "1.20",  # the first version installed; defaults of later ones come with a decision
-        **_datapath(context, endpoint),
+        **_datapath(context, api_host),
         **_protection(),
         "hubble": _hubble(),
         "operator": _operator(),
@@ -292,11 +292,12 @@ class Cilium(Component, token="zerotrust:cni:Cilium"):
 
     def __init__(self, name: str, args: CiliumArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
+        api_host = pulumi.Output.from_input(args.endpoint).apply(lambda url: url.removeprefix("https://"))
         release = install(
             f"{name}-release",
             "cilium",
             namespace=SYSTEM_NAMESPACE,
-            values=chart_values(args.context, endpoint=args.endpoint, cluster_id=args.cluster_id),
+            values=chart_values(args.context, api_host=api_host, cluster_id=args.cluster_id),
             skip_await=True,
             opts=self.child(depends_on=list(args.after)),
         )

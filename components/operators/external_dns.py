@@ -42,7 +42,8 @@ def zone_policy(zone_id: pulumi.Input[str]) -> dict[str, Any]:
 
     Source: external-dns documentation, tutorials/aws, and Route 53's condition keys for record sets.
     """
-    zone = pulumi.Output.concat("arn:aws:route53:::hostedzone/", zone_id)
+    prefix = "arn:aws:route53:::hostedzone/"
+    zone = f"{prefix}{zone_id}" if isinstance(zone_id, str) else pulumi.Output.concat(prefix, zone_id)
     return {
         "Version": "2012-10-17",
         "Statement": [
