@@ -50,7 +50,6 @@ reasons contains "region" if {
 
 reasons contains "no edge" if {
 	decidable
-	count(edges) == 0
 	not elsewhere
 }
 
@@ -115,7 +114,7 @@ fitting contains id if {
 
 admitting := sort([id | some id in fitting; count(conditions.unmet(edges[id].conditions, source)) == 0])
 
-# The same service account of another trust domain than the admitted ones.
+# The same service account as one that is admitted, whatever its trust domain.
 elsewhere if {
 	some kind in ["calls", "routes"]
 	some edge in data.workload[kind]

@@ -102,6 +102,61 @@ test_malformed_data_is_undecidable if {
 	}
 }
 
+test_malformed_risks_are_undecidable_for_everybody if {
+	every broken in [null, [], "low", {"eu-west-1.bank.internal/ns/bank-b/sa/other": "severe"}] {
+		answer := authz.decision with input as asked(api, "GET", "/accounts")
+			with data.workload as workload
+			with data.risk as broken
+		not answer.allowed
+		answer.reasons == ["undecidable"]
+	}
+}
+
+test_undecidable_is_the_only_reason_then if {
+	answer := authz.decision with input as asked("spiffe://us-east-1.bank.internal/ns/bank-a/sa/api-ms", "", "/accounts")
+		with data.workload as workload
+		with data.risk as {}
+	answer.reasons == ["undecidable"]
+	lacking := authz.decision with input as asked(gateway, "GET", "/")
+		with data.workload as workload
+		with data.risk as null
+	lacking.reasons == ["undecidable"]
+}
+
+test_lacks_of_an_operation_that_was_not_asked_for_are_not_named if {
+	decided(gateway, "GET", "/admin").reasons == ["path"]
+	both := object.union(workload, {"calls": {"other": object.union(
+		workload.routes.web,
+		{"principals": [api], "operations": [{"methods": ["GET"], "paths": ["/other"]}]},
+	)}})
+	answer := authz.decision with input as asked(api, "GET", "/accounts")
+		with data.workload as both
+		with data.risk as {"eu-west-1.bank.internal/ns/bank-a/sa/api-ms": "high"}
+	answer.reasons == ["risk"]
+}
+
+test_decisions_have_what_the_proxy_reads_and_no_more if {
+	decided(api, "GET", "/accounts") == {
+		"allowed": true, "http_status": 200, "headers": {}, "body": "",
+		"reasons": [], "edges": ["calls/plain"], "dynamic_metadata": {"edges": ["calls/plain"]},
+	}
+	decided(api, "GET", "/admin") == {
+		"allowed": false, "http_status": 403, "body": "{\"error\":\"forbidden\"}",
+		"headers": {"content-type": "application/json", "cache-control": "no-store"},
+		"reasons": ["path"], "edges": [], "dynamic_metadata": {"reasons": ["path"]},
+	}
+}
+
+test_allowed_request_has_no_reason if {
+	reasons := authz.reasons with input as asked(api, "GET", "/accounts")
+		with data.workload as object.union(workload, {"calls": {"strict": object.union(
+			workload.calls.plain,
+			{"conditions": {"risk_ceiling": "none"}},
+		)}})
+		with data.risk as {}
+	reasons == set()
+}
+
 test_missing_data_is_undecidable if {
 	answer := authz.decision with input as asked(api, "GET", "/accounts")
 	answer.reasons == ["undecidable"]

@@ -79,7 +79,6 @@ now_ns := time.now_ns()
 
 # From the first minute to the one before the last; over midnight when it ends before it starts.
 open(now, first, end) if {
-	first < end
 	now >= first
 	now < end
 }

@@ -20,7 +20,7 @@ test_no_condition_lacks_nothing if lacks({}, {}) == set()
 
 test_condition_of_a_later_version_is_not_ignored if {
 	lacks({"moon_phase": "full"}, {}) == {"undecidable"}
-	"undecidable" in unmet(["risk_ceiling"], {}, {})
+	"undecidable" in unmet([], {}, {})
 }
 
 test_scopes_are_all_needed_whether_text_or_list if {
@@ -31,6 +31,7 @@ test_scopes_are_all_needed_whether_text_or_list if {
 	lacks(wanted, token({"iss": "https://id.example", "scope": "a.readb.write"})) == {"scope"}
 	lacks(wanted, token({"iss": "https://id.example", "scope": 3})) == {"scope"}
 	lacks(wanted, token({"iss": "https://id.example"})) == {"scope"}
+	lacks({"scopes": {}}, token({"iss": "https://id.example", "scope": "a.read"})) == {"scope"}
 	lacks({"scopes": "a.read"}, token({"iss": "https://id.example", "scope": "a.read"})) == {"scope"}
 }
 
@@ -51,6 +52,7 @@ test_client_must_be_listed if {
 	lacks(wanted, token({"iss": "https://id.example", "azp": "bank-a.web"})) == set()
 	lacks(wanted, token({"iss": "https://id.example", "azp": "bank-b.web"})) == {"client"}
 	lacks(wanted, token({"iss": "https://id.example"})) == {"client"}
+	lacks(wanted, {}) == {"client", "token"}
 	lacks({"clients": []}, token({"iss": "https://id.example", "azp": "bank-a.web"})) == {"client"}
 }
 
@@ -80,6 +82,8 @@ test_night_window_runs_over_midnight if {
 
 test_window_without_length_or_bounds_is_closed if {
 	closed_at({"start_minute": 60, "end_minute": 60}, [1, 0, 0])
+	closed_at({"start_minute": 60, "end_minute": 60}, [0, 30, 0])
+	closed_at({"start_minute": 60, "end_minute": 60}, [2, 0, 0])
 	closed_at({"start_minute": 60}, [1, 0, 0])
 	closed_at({}, [1, 0, 0])
 }
@@ -120,6 +124,7 @@ test_amount_that_is_not_one_plain_whole_number_is_refused if {
 		`{"amount_minor_units":true}`, `{"amount_minor_units":9007199254740993}`, `{}`, `[]`, `1`,
 		`{"amount_minor_units":1,"amount_minor_units":999}`, `{"amount_minor_units":1,"AMOUNT_MINOR_UNITS":999}`,
 		`{"amount_minor_units":1,"amount_minor_unitſ":999}`, `{"amount_minor_units":1,"amount\u005fminor_units":999}`,
+		`{"amount\u005fminor_units":999,"amount_minor_units":1}`,
 		`{"payment":{"amount_minor_units":1}}`, `{"payment":{"amount_minor_units":1},"amount_minor_units":999}`,
 		`{"memo":"\"amount_minor_units\":1,","amount_minor_units":999}`,
 	] {

@@ -32,7 +32,6 @@ mask contains {"op": "upsert", "path": concat("", [http, "/path"]), "value": pat
 
 mask contains {"op": "upsert", "path": "/input/attributes/metadataContext/filterMetadata", "value": {"claims": claims}} if {
 	metadata := input.input.attributes.metadataContext.filterMetadata
-	is_object(metadata)
 	claims := {name: value |
 		some name, value in metadata["envoy.filters.http.jwt_authn"].payload
 		name in kept_claims
