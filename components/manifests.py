@@ -80,7 +80,7 @@ class ManifestsArgs:
 
 
 class Manifests(Component, token="zerotrust:manifests:Manifests"):
-    """Objects in a cluster, in the order given: Namespaces first, then what lives in them.
+    """Objects in a cluster, in the order given: Namespaces first, then what lives in them. A layer takes the class of its name.
 
     Raises:
         ValueError: for two objects with the same kind, namespace and name; for a custom kind with more than a spec.
@@ -122,6 +122,30 @@ class Manifests(Component, token="zerotrust:manifests:Manifests"):
         return k8s.apiextensions.CustomResource(
             name, api_version=api_version, kind=kind, metadata=wanted["metadata"], spec=fields["spec"], opts=options
         )
+
+
+class CniManifests(Manifests, token="zerotrust:cni:Manifests"):
+    """Network policies."""
+
+
+class DecisionManifests(Manifests, token="zerotrust:decision:Manifests"):
+    """Policies and data of the authorizers."""
+
+
+class IdentityManifests(Manifests, token="zerotrust:identity:Manifests"):
+    """Registrations, and what issues them."""
+
+
+class MeshManifests(Manifests, token="zerotrust:mesh:Manifests"):
+    """The mesh's rules, and what its gateways need."""
+
+
+class OperatorsManifests(Manifests, token="zerotrust:operators:Manifests"):
+    """Storage, records and targets."""
+
+
+class TenancyManifests(Manifests, token="zerotrust:tenancy:Manifests"):
+    """Namespaces, stores and workloads."""
 
 
 def _arguments(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from components.base import Component
 from components.context import RegionContext
 from components.edge.entry import Entry, EntryArgs, RegionEntry
 from components.edge.shield import Shield, ShieldArgs
+from components.graph.model import Graph
+from components.identity.federation import Federation, FederationArgs
 from components.network.interconnect import Peering, PeeringArgs, Side, TransitPeering, TransitPeeringArgs, TransitSide
+from components.network.private_zone import associate
 from components.region import Region, RegionArgs, region_provider
 from components.settings import Settings
 
@@ -42,6 +45,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
     regions: dict[str, Region]
     """By AWS region code."""
     settings: Settings
+    graph: Graph
     protected: bool
     aws_providers: dict[str, aws.Provider]
     """By AWS region code."""
@@ -53,7 +57,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
         super().__init__(name, opts)
         # What cannot be made again is protected where production's rules hold; elsewhere `pulumi destroy` may clean up.
         protect = settings.assurance == "high"
-        self.settings, self.protected = settings, protect
+        self.settings, self.protected, self.graph = settings, protect, Graph.of(settings)
         codes = sorted(settings.regions)
         contexts = {code: region_context(settings, code) for code in codes}
         home = contexts[settings.home_region]
@@ -69,6 +73,8 @@ class Platform(Component, token="zerotrust:platform:Platform"):
         self._guards(name, home)
         for one, other in itertools.combinations(codes, 2):
             self._interconnect(name, one, other)
+        for here, peer in itertools.permutations(codes, 2):
+            self._federate(name, here, peer)
         self._entry(name, home)
         self.audit_bucket = self.regions[home.region].evidence.worm.name
         self.register_outputs({"audit_bucket": self.audit_bucket})
@@ -80,6 +86,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
             code,
             RegionArgs(
                 settings=self.settings,
+                graph=self.graph,
                 context=contexts[code],
                 home=contexts[self.settings.home_region],
                 shared_records=shared_records,
@@ -150,6 +157,28 @@ class Platform(Component, token="zerotrust:platform:Platform"):
             TransitPeering(f"{name}-transit", TransitPeeringArgs(requester=ends[0], accepter=ends[1]), opts=opts)
         else:
             Peering(f"{name}-peering", PeeringArgs(requester=sides[0], accepter=sides[1]), opts=opts)
+
+    def _federate(self, environment: str, here: str, peer: str) -> None:
+        """What a region needs of another: its names, and its trust bundle."""
+        region, other = self.regions[here], self.regions[peer]
+        associate(
+            f"{environment}-{peer}-names-in-{here}",
+            other.private_zone,
+            vpc_id=region.network.vpc_id,
+            region=here,
+            opts=pulumi.ResourceOptions(parent=self, provider=self.aws_providers[here]),
+        )
+        Federation(
+            f"{environment}-{here}-trusts-{peer}",
+            FederationArgs(
+                peer_region=peer,
+                trust_domain=other.services.trust_domain,
+                peer_cluster=other.control_plane.kubernetes_provider,
+                peer_ready=other.services.spire,
+                after=region.services.spire,
+            ),
+            opts=pulumi.ResourceOptions(parent=self, providers=[region.control_plane.kubernetes_provider]),
+        )
 
     def _entry(self, name: str, home: RegionContext) -> None:
         edge = self.settings.edge

@@ -3,37 +3,40 @@
 Every region of an environment is the same; what exists once (the trail, public records, peerings) is `components.platform`'s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_aws as aws
 
 from components.account.trail import trail_arn
+from components.assembly.place import ClusterPlace
+from components.assembly.services import Services, ServicesArgs, TargetGroups
 from components.audit.region_evidence import RegionEvidence, RegionEvidenceArgs
 from components.base import Component
-from components.cluster.addons import Addons, AddonsArgs, PodIdentityAgent, PodIdentityAgentArgs
-from components.cluster.control_plane import ControlPlane, ControlPlaneArgs, cluster_name, cluster_role_name
-from components.cluster.karpenter import Karpenter, KarpenterArgs
-from components.cluster.node_group import NodeGroup, NodeGroupArgs
-from components.cluster.node_role import NodeRole, NodeRoleArgs
+from components.cluster.control_plane import ControlPlane, cluster_name, cluster_role_name
 from components.context import RegionContext
 from components.edge.api_authorizer import ApiLogs
 from components.edge.api_balancer import LoadBalancerLogs
 from components.edge.api_gateway import Api, ApiArgs, ApiNames, ApiNetwork
 from components.edge.api_routes import TokenRules
 from components.edge.certificate import Certificate, CertificateArgs
+from components.edge.issuer_front import PublicFront
 from components.edge.load_balancer import EdgeLogs, EdgeNetwork, LoadBalancer, LoadBalancerArgs
 from components.edge.load_balancer_rules import token_check
 from components.edge.web_acl import WebAcl, WebAclArgs
+from components.graph.identity import trust_domain
+from components.graph.model import Graph
 from components.keys.key import Key, KeyArgs, Purpose
 from components.keys.policy import KeyGrant
 from components.keys.purposes import cluster_grants, data_grants, logs_grants
 from components.network.addresses import endpoint_address
 from components.network.endpoints import Endpoints, EndpointsArgs
 from components.network.interconnect import TransitGateway, TransitGatewayArgs
+from components.network.private_zone import PrivateZone, PrivateZoneArgs
 from components.network.vpc import Vpc, VpcArgs
+from components.region_cluster import Cluster, ClusterArgs, build_cluster, tier
+from components.region_targets import TargetsArgs, build_targets, issuer_host
 from components.settings import Settings
 
 
@@ -42,6 +45,7 @@ class RegionArgs:
     """Which region, and what of the home region it builds on."""
 
     settings: Settings
+    graph: Graph
     context: RegionContext
     home: RegionContext
     shared_records: Sequence[pulumi.Resource] = ()
@@ -58,6 +62,8 @@ class Region(Component, token="zerotrust:region:Region"):
     control_plane: ControlPlane
     transit_gateway: TransitGateway | None
     """With `network.interconnect: transit_gateway`."""
+    private_zone: PrivateZone
+    services: Services
     certificate: Certificate
     load_balancer: LoadBalancer
     web_acl: WebAcl
@@ -95,8 +101,19 @@ class Region(Component, token="zerotrust:region:Region"):
         )
         self.network = self._network(name, args)
         self.transit_gateway = self._transit_gateway(name, args)
-        self.cluster_name = self._cluster(name, args, cluster_key_arn)
-        self._edge(name, args)
+        cluster = self._cluster(name, args, cluster_key_arn)
+        self.control_plane, self.cluster_name = cluster.control_plane, cluster.control_plane.name
+        api = self._edge(name, args)
+        self.private_zone = PrivateZone(
+            f"{name}-private-zone",
+            PrivateZoneArgs(
+                context=context,
+                domain=trust_domain(settings.identity.trust_domain_base, context.region),
+                vpc_id=self.network.vpc_id,
+            ),
+            opts=self.child(),
+        )
+        self.services = self._services(name, args, cluster, self._targets(name, args, api))
         self.load_balancer_dns_name = self.load_balancer.dns_name
         self.register_outputs({"cluster_name": self.cluster_name, "load_balancer_dns_name": self.load_balancer_dns_name})
 
@@ -124,7 +141,15 @@ class Region(Component, token="zerotrust:region:Region"):
                 region=settings.regions[context.region],
                 settings=settings.network,
                 logs_key_arn=self.logs_key_arn,
-                own_domains=tuple(sorted({settings.edge.domain, str(urlsplit(settings.identity.issuer).hostname)})),
+                own_domains=tuple(
+                    sorted(
+                        {
+                            settings.edge.domain,
+                            issuer_host(settings.identity.issuer),
+                            settings.identity.trust_domain_base,
+                        }
+                    )
+                ),
                 protect=args.protect,
             ),
             opts=self.child(),
@@ -135,7 +160,7 @@ class Region(Component, token="zerotrust:region:Region"):
                 context=context,
                 vpc_id=network.vpc_id,
                 vpc_cidr=network.cidr,
-                subnet_ids=self._tier(network, "intra"),
+                subnet_ids=tier(network, "intra"),
                 route_table_ids=network.route_table_ids,
             ),
             opts=self.child(),
@@ -147,86 +172,26 @@ class Region(Component, token="zerotrust:region:Region"):
             return None
         return TransitGateway(
             f"{name}-transit",
-            TransitGatewayArgs(context=args.context, vpc_id=self.network.vpc_id, subnet_ids=self._tier(self.network, "intra")),
+            TransitGatewayArgs(context=args.context, vpc_id=self.network.vpc_id, subnet_ids=tier(self.network, "intra")),
             opts=self.child(),
         )
 
-    @staticmethod
-    def _tier(network: Vpc, tier: str) -> Mapping[str, pulumi.Output[str]]:
-        """The subnets of a tier by zone letter."""
-        prefix = f"{tier}-"
-        return {key.removeprefix(prefix): subnet for key, subnet in network.subnet_ids.items() if key.startswith(prefix)}
-
-    def _cluster(self, name: str, args: RegionArgs, secrets_key_arn: pulumi.Output[str]) -> pulumi.Output[str]:
-        settings, context = args.settings, args.context
-        control_plane = ControlPlane(
-            f"{name}-cluster",
-            ControlPlaneArgs(
-                context=context,
-                settings=settings.cluster,
-                service_cidr=settings.regions[context.region].service_cidr,
-                vpc_id=self.network.vpc_id,
-                subnet_ids=self._tier(self.network, "intra"),
+    def _cluster(self, name: str, args: RegionArgs, secrets_key_arn: pulumi.Output[str]) -> Cluster:
+        return build_cluster(
+            name,
+            ClusterArgs(
+                settings=args.settings,
+                context=args.context,
+                network=self.network,
                 secrets_key_arn=secrets_key_arn,
                 logs_key_arn=self.logs_key_arn,
-                log_retention_days=settings.audit.log_retention_days,
-                deployer_role=settings.account.deployer_role,
+                data_key_arn=self.data_key_arn,
                 protect=args.protect,
             ),
-            opts=self.child(),
+            self,
         )
-        agent = PodIdentityAgent(
-            f"{name}-agent", PodIdentityAgentArgs(context=context, cluster_name=control_plane.name), opts=self.child()
-        )
-        node_role = NodeRole(f"{name}-node-role", NodeRoleArgs(context=context), opts=self.child())
-        groups = [
-            NodeGroup(
-                f"{name}-nodes-{group}",
-                NodeGroupArgs(
-                    context=context,
-                    group=group,
-                    settings=wanted,
-                    cluster_name=control_plane.name,
-                    kubernetes_version=settings.cluster.kubernetes_version,
-                    subnet_ids=self._tier(self.network, "private"),
-                    security_group_id=control_plane.node_security_group_id,
-                    node_role_arn=node_role.arn,
-                    node_role=node_role.ready,
-                    data_key_arn=self.data_key_arn,
-                ),
-                opts=self.child(),
-            )
-            for group, wanted in sorted(settings.cluster.node_groups.items())
-        ]
-        Addons(
-            f"{name}-addons",
-            AddonsArgs(
-                context=context,
-                cluster_name=control_plane.name,
-                cluster_arn=control_plane.arn,
-                data_key_arn=self.data_key_arn,
-                nodes=[resource for group in groups for resource in group.ready],
-                agent=agent.ready,
-            ),
-            opts=self.child(),
-        )
-        if settings.cluster.karpenter.enabled:
-            Karpenter(
-                f"{name}-karpenter",
-                KarpenterArgs(
-                    context=context,
-                    cluster=cluster_name(context),
-                    cluster_name=control_plane.name,
-                    cluster_arn=control_plane.arn,
-                    queue_key_arn=self.data_key_arn,
-                    data_key_arn=self.data_key_arn,
-                ),
-                opts=self.child(),
-            )
-        self.control_plane = control_plane
-        return control_plane.name
 
-    def _edge(self, name: str, args: RegionArgs) -> None:
+    def _edge(self, name: str, args: RegionArgs) -> Api:
         settings, context = args.settings, args.context
         edge, region = settings.edge, settings.regions[context.region]
         self.certificate = Certificate(
@@ -235,6 +200,9 @@ class Region(Component, token="zerotrust:region:Region"):
                 context=context,
                 domain=edge.domain,
                 hosted_zone=edge.hosted_zone,
+                shared_names={"issuer": issuer_host(settings.identity.issuer)}
+                if settings.identity.issuer_kind == "keycloak"
+                else {},
                 owns_shared_records=context.region == args.home.region,
                 shared_records=args.shared_records,
             ),
@@ -246,7 +214,7 @@ class Region(Component, token="zerotrust:region:Region"):
                 context=context,
                 network=EdgeNetwork(
                     vpc_id=self.network.vpc_id,
-                    public_subnet_ids=self._tier(self.network, "public"),
+                    public_subnet_ids=tier(self.network, "public"),
                     endpoint_addresses={zone: endpoint_address(region.vpc_cidr, zone) for zone in sorted(region.zones)},
                 ),
                 logs=EdgeLogs(access_bucket=self.evidence.load_balancer_logs, connection_bucket=self.evidence.load_balancer_logs),
@@ -271,15 +239,15 @@ class Region(Component, token="zerotrust:region:Region"):
             ),
             opts=self.child(),
         )
-        Api(
+        return Api(
             f"{name}-api",
             ApiArgs(
                 context=context,
                 network=ApiNetwork(
                     vpc_id=self.network.vpc_id,
                     vpc_cidr=region.vpc_cidr,
-                    private_subnet_ids=self._tier(self.network, "private"),
-                    intra_subnet_ids=self._tier(self.network, "intra"),
+                    private_subnet_ids=tier(self.network, "private"),
+                    intra_subnet_ids=tier(self.network, "intra"),
                     alb_security_group_id=self.load_balancer.security_group_id,
                     node_security_group_id=self.control_plane.node_security_group_id,
                 ),
@@ -303,6 +271,48 @@ class Region(Component, token="zerotrust:region:Region"):
                 protect=args.protect,
             ),
             opts=self.child(),
+        )
+
+    def _targets(self, name: str, args: RegionArgs, api: Api) -> TargetGroups:
+        return build_targets(
+            name,
+            TargetsArgs(
+                settings=args.settings,
+                context=args.context,
+                home_region=args.home.region,
+                network=self.network,
+                node_security_group_id=self.control_plane.node_security_group_id,
+                ingress=api.target_group_arn,
+                front=PublicFront(
+                    listener_arn=self.load_balancer.https_listener_arn,
+                    security_group_id=self.load_balancer.security_group_id,
+                    dns_name=self.load_balancer.dns_name,
+                    zone_id=self.load_balancer.zone_id,
+                ),
+                log_bucket=self.evidence.load_balancer_logs,
+                protect=args.protect,
+            ),
+            self,
+        )
+
+    def _services(self, name: str, args: RegionArgs, cluster: Cluster, targets: TargetGroups) -> Services:
+        return Services(
+            f"{name}-services",
+            ServicesArgs(
+                place=ClusterPlace(
+                    graph=args.graph,
+                    context=args.context,
+                    cluster=cluster_name(args.context),
+                    cluster_name=cluster.control_plane.name,
+                    cluster_arn=cluster.control_plane.arn,
+                    vpc_id=self.network.vpc_id,
+                    data_key_arn=self.data_key_arn,
+                    ready=cluster.ready,
+                ),
+                targets=targets,
+                private_zone_id=self.private_zone.zone_id,
+            ),
+            opts=self.child(providers=[cluster.control_plane.kubernetes_provider]),
         )
 
 

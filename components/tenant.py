@@ -18,7 +18,16 @@ from components.decision.objects import tenant_objects as decision_objects
 from components.decision.objects import written_by_the_responder
 from components.graph.model import Graph
 from components.identity.registration import tenant_objects as identity_objects
-from components.manifests import Manifest, Manifests, ManifestsArgs
+from components.manifests import (
+    CniManifests,
+    DecisionManifests,
+    IdentityManifests,
+    Manifest,
+    Manifests,
+    ManifestsArgs,
+    MeshManifests,
+    TenancyManifests,
+)
 from components.mesh.objects import tenant_objects as mesh_objects
 from components.tenancy.namespace import namespace_objects
 from components.tenancy.stores import store_monitors, store_objects
@@ -37,6 +46,18 @@ BEFORE: Final[Mapping[Layer, tuple[Layer, ...]]] = {
     "monitors": ("namespace",),
 }
 """Every layer in the order of registration, and what stands before it."""
+REGISTERED_AS: Final[Mapping[Layer, type[Manifests]]] = {
+    "namespace": TenancyManifests,
+    "identity": IdentityManifests,
+    "decision": DecisionManifests,
+    "risk": DecisionManifests,
+    "network": CniManifests,
+    "mesh": MeshManifests,
+    "stores": TenancyManifests,
+    "workloads": TenancyManifests,
+    "monitors": TenancyManifests,
+}
+"""The class of each layer's objects: what a table of resources counts them under."""
 IGNORED: Final[Mapping[Layer, Mapping[str, Sequence[str]]]] = {"risk": {"ConfigMap": ("data",)}}
 """The risk of a workload is written by the responder; the program creates it empty and never resets it."""
 
@@ -115,7 +136,7 @@ class Tenant(Component, token="zerotrust:tenancy:Tenant"):
         for layer, objects in tenant_layers(args.graph, args.region, args.tenant).items():
             if layer in args.without:
                 continue
-            layers[layer] = Manifests(
+            layers[layer] = REGISTERED_AS[layer](
                 f"{name}-{layer}",
                 ManifestsArgs(
                     objects=objects,

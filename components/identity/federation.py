@@ -25,6 +25,11 @@ class BundleError(pulumi.RunError):
     user_facing = True
 
 
+def bundle_host(trust_domain: str) -> str:
+    """The private name of a trust domain's bundle endpoint."""
+    return f"spire.{trust_domain}"
+
+
 def published_bundle(trust_domain: str, data: Mapping[str, str] | None) -> str:
     """The SPIFFE bundle document that a trust domain's server published.
 
@@ -45,18 +50,12 @@ def published_bundle(trust_domain: str, data: Mapping[str, str] | None) -> str:
     return document
 
 
-def federated_trust_domain(trust_domain: str, endpoint: pulumi.Input[str], bundle: pulumi.Input[str]) -> dict[str, Any]:
-    """The spec of a ClusterFederatedTrustDomain.
-
-    Args:
-        trust_domain: The peer.
-        endpoint: DNS name of the load balancer before its bundle endpoint.
-        bundle: Its first bundle.
-    """
+def federated_trust_domain(trust_domain: str, bundle: pulumi.Input[str]) -> dict[str, Any]:
+    """The spec of a ClusterFederatedTrustDomain for a peer; `bundle` is its first one."""
     return {
         "className": SPIRE_CLASS,
         "trustDomain": trust_domain,
-        "bundleEndpointURL": pulumi.Output.concat("https://", endpoint, f":{BUNDLE_PORT}"),
+        "bundleEndpointURL": f"https://{bundle_host(trust_domain)}:{BUNDLE_PORT}",
         "bundleEndpointProfile": {"type": "https_spiffe", "endpointSPIFFEID": f"spiffe://{trust_domain}/spire/server"},
         "trustDomainBundle": bundle,
     }
@@ -69,8 +68,6 @@ class FederationArgs:
     peer_region: str
     trust_domain: str
     """The peer's."""
-    endpoint: pulumi.Input[str]
-    """DNS name of the peer's regional load balancer."""
     peer_cluster: k8s.Provider
     """The peer's cluster, to read its first bundle."""
     peer_ready: Sequence[pulumi.Resource]
@@ -97,7 +94,7 @@ class Federation(Component, token="zerotrust:identity:Federation"):
             api_version="spire.spiffe.io/v1alpha1",
             kind="ClusterFederatedTrustDomain",
             metadata={"name": args.peer_region},
-            spec=federated_trust_domain(args.trust_domain, args.endpoint, bundle),
+            spec=federated_trust_domain(args.trust_domain, bundle),
             # The bundle only introduces the peer; its rotations come over the endpoint and must not show as a change here.
             opts=self.child(depends_on=list(args.after), ignore_changes=["spec.trustDomainBundle"]),
         )

@@ -22,7 +22,7 @@ from components.graph.model import Client
 from components.graph.names import ISSUER_NAMESPACE
 from components.helm import install
 from components.identity.spire import Datastore
-from components.manifests import Manifest, Manifests, ManifestsArgs, manifest
+from components.manifests import IdentityManifests, Manifest, ManifestsArgs, manifest
 
 RELEASE: Final = "keycloak"
 SERVICE_ACCOUNT: Final = "keycloak"
@@ -228,7 +228,7 @@ class Issuer(Component, token="zerotrust:identity:Issuer"):
 
     def __init__(self, name: str, args: IssuerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        imported = Manifests(
+        imported = IdentityManifests(
             f"{name}-realm", ManifestsArgs(objects=(realm_config_map(args),), after=args.after), opts=self.child()
         )
         release = install(

@@ -16,7 +16,7 @@ from components.base import Component
 from components.context import RegionContext
 from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SERVER_NAMESPACE, SPIRE_SYSTEM_NAMESPACE
 from components.helm import install
-from components.manifests import Manifest, Manifests, ManifestsArgs, manifest
+from components.manifests import IdentityManifests, Manifest, ManifestsArgs, manifest
 from components.settings.identity import IdentitySettings
 
 RELEASE: Final = "spire"
@@ -308,7 +308,7 @@ class TrustDomain(Component, token="zerotrust:identity:TrustDomain"):
             release=RELEASE,
             opts=self.child(depends_on=list(args.after)),
         )
-        Manifests(
+        IdentityManifests(
             f"{name}-budget",
             ManifestsArgs(objects=(server_budget(),), after=args.after),
             opts=self.child(),

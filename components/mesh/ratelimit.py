@@ -15,7 +15,7 @@ import pulumi
 from components.base import Component
 from components.graph.names import RATE_LIMIT_NAMESPACE, RATE_LIMIT_PORT, RATE_LIMIT_SERVICE, SERVICE_LABEL, VALKEY_PORT
 from components.helm import pod_resources, spread_over_zones, system_placement
-from components.manifests import Manifest, Manifests, ManifestsArgs, manifest
+from components.manifests import Manifest, ManifestsArgs, MeshManifests, manifest
 
 USER: Final = 10003
 HEALTH_PORT: Final = 8080
@@ -207,7 +207,7 @@ class RateLimiter(Component, token="zerotrust:mesh:RateLimiter"):
 
     def __init__(self, name: str, args: RateLimiterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        objects = Manifests(
+        objects = MeshManifests(
             f"{name}-objects",
             ManifestsArgs(objects=rate_limit_objects(args.image, args.config, args.counters), after=args.after),
             opts=self.child(),

@@ -1,0 +1,125 @@
+"""Who is who in a region: SPIRE with its datastore, the registrations of the platform's own parts, and federation's first half.
+
+Order: custom kinds, datastore, role, then the release, then registrations: the controller manager's webhook, once it stands,
+judges every registration, so none is sent before it can answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from components.assembly.place import ClusterPlace
+from components.base import Component
+from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
+from components.graph.names import SPIRE_SERVER_NAMESPACE
+from components.identity.registration import region_objects
+from components.identity.spire import (
+    SERVER_SERVICE_ACCOUNT,
+    Datastore,
+    Kinds,
+    TrustDomain,
+    TrustDomainArgs,
+    kms_policy,
+    private_ca_policy,
+)
+from components.manifests import IdentityManifests, ManifestsArgs
+from components.tenancy.certificates import authority
+from components.tenancy.postgres import STORAGE_CLASS, Postgres, postgres_client, postgres_cluster
+
+DATABASE: Final = "spire"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustArgs:
+    """The trust domain of one region."""
+
+    place: ClusterPlace
+    after: Sequence[pulumi.Resource]
+    """Gates everything: namespaces and their rules, the operators of certificates and databases, the storage class."""
+
+
+def datastore(place: ClusterPlace) -> Postgres:
+    """SPIRE's database: three instances, for who cannot be named cannot speak."""
+    images = place.graph.settings.images.postgres
+    major = max(images)
+    return Postgres(
+        namespace=SPIRE_SERVER_NAMESPACE,
+        name=DATABASE,
+        major=major,
+        image=images[major],
+        instances=3,
+        storage="10Gi",
+        cpu="250m",
+        memory="512Mi",
+        login="certificate",
+    )
+
+
+class Trust(Component, token="zerotrust:identity:Trust"):
+    """SPIRE of one region and what it knows of the platform. `ready` is what every pod with an identity depends on."""
+
+    trust_domain: str
+    spire: tuple[pulumi.Resource, ...]
+    """The release: federation reads the bundle it publishes."""
+    ready: tuple[pulumi.Resource, ...]
+
+    def __init__(self, name: str, args: TrustArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        place = args.place
+        graph, context = place.graph, place.context
+        self.trust_domain = graph.trust_domain(place.region)
+        kinds = Kinds(f"{name}-kinds", args.after, opts=self.child())
+        wanted = datastore(place)
+        database = IdentityManifests(
+            f"{name}-datastore",
+            ManifestsArgs(
+                objects=(*authority(SPIRE_SERVER_NAMESPACE), *postgres_cluster(wanted), postgres_client(wanted)),
+                after=args.after,
+            ),
+            opts=self.child(),
+        )
+        upstream = graph.settings.identity.upstream_authority
+        policies = {"signing-keys": pulumi.Output.json_dumps(kms_policy(context, self.trust_domain))}
+        if upstream.private_ca is not None:
+            policies["private-ca"] = pulumi.Output.json_dumps(private_ca_policy(upstream.private_ca))
+        role = PodIdentity(
+            f"{name}-server",
+            PodIdentityArgs(
+                context=context,
+                cluster_name=place.cluster_name,
+                cluster_arn=place.cluster_arn,
+                namespace=SPIRE_SERVER_NAMESPACE,
+                service_account=SERVER_SERVICE_ACCOUNT,
+                policies=policies,
+            ),
+            opts=self.child(),
+        )
+        spire = TrustDomain(
+            f"{name}-domain",
+            TrustDomainArgs(
+                context=context,
+                settings=graph.settings.identity,
+                trust_domain=self.trust_domain,
+                cluster_name=place.cluster,
+                federated=len(graph.regions) > 1,
+                datastore=Datastore(
+                    host=wanted.host(writable=True),
+                    database=wanted.database,
+                    user=wanted.database,
+                    client_secret=wanted.client_secret,
+                ),
+                storage_class=STORAGE_CLASS,
+                after=[*args.after, *kinds.ready, *database.ready, *role.ready],
+            ),
+            opts=self.child(),
+        )
+        registrations = IdentityManifests(
+            f"{name}-registrations",
+            ManifestsArgs(objects=region_objects(graph, place.region), after=spire.ready),
+            opts=self.child(),
+        )
+        self.spire = spire.ready
+        self.ready = (*spire.ready, *registrations.ready)
+        self.register_outputs({})
