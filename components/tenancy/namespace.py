@@ -142,7 +142,8 @@ def namespace_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest,
                 {
                     "type": "Container",
                     "defaultRequest": {"cpu": "50m", "memory": "64Mi"},
-                    "default": {"cpu": "500m", "memory": "128Mi"},
+                    # No CPU limit by default: one below a larger request would refuse the pod, or throttle it unseen.
+                    "default": {"memory": "128Mi"},
                 }
             ]
         },

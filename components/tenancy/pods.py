@@ -9,6 +9,8 @@ from typing import Any, Final
 
 ZONE: Final = "topology.kubernetes.io/zone"
 HOST: Final = "kubernetes.io/hostname"
+CPU_BURST: Final = 4
+"""A container's CPU limit over its request: room to start, not room to starve another tenant's pods on the node."""
 SECRET_MODE: Final = 0o440
 """The group reads, nobody writes: the pod's fsGroup owns mounted secrets."""
 
@@ -21,7 +23,6 @@ def pod_security(user: int) -> dict[str, Any]:
         "runAsGroup": user,
         "fsGroup": user,
         "fsGroupChangePolicy": "OnRootMismatch",
-        "supplementalGroups": [],
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 

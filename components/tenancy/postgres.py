@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 
 from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL
 from components.manifests import Manifest, manifest
-from components.settings.tenants import mebibytes
+from components.settings.tenants import mebibytes, millicores
 from components.tenancy.certificates import leaf
-from components.tenancy.pods import HOST, ZONE
+from components.tenancy.pods import CPU_BURST, HOST, ZONE
 
 API: Final = "postgresql.cnpg.io/v1"
 STORAGE_CLASS: Final = "encrypted"
@@ -169,7 +169,7 @@ def cluster_spec(wanted: Postgres) -> dict[str, Any]:
         "storage": {"size": wanted.storage, "storageClass": STORAGE_CLASS, "resizeInUseVolumes": True},
         "resources": {
             "requests": {"cpu": wanted.cpu, "memory": wanted.memory},
-            "limits": {"memory": wanted.memory},
+            "limits": {"cpu": f"{CPU_BURST * millicores(wanted.cpu)}m", "memory": wanted.memory},
         },
         "ephemeralVolumesSizeLimit": {"shm": "256Mi", "temporaryData": "1Gi"},
         "seccompProfile": {"type": "RuntimeDefault"},

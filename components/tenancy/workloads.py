@@ -12,7 +12,7 @@ from components.graph.model import Graph, Workload
 from components.graph.names import PROXY_METRICS_PORT, REGION_REACH_LABEL, SERVICE_LABEL, TENANT_LABEL
 from components.manifests import WITHOUT_AWAIT, Manifest, manifest
 from components.settings.tenants import PROXY_CPU_MILLICORES, PROXY_MEMORY_MEBIBYTES, SURGE_PODS, millicores
-from components.tenancy.pods import SECRET_MODE, container_security, pod_security, spread
+from components.tenancy.pods import CPU_BURST, SECRET_MODE, container_security, pod_security, spread
 from components.tenancy.stores import client_secret, edges_by_store, granted, postgres_of, store_host
 
 PART_OF: Final = "app.kubernetes.io/part-of"
@@ -23,8 +23,6 @@ SOCKET: Final = "spire-agent.sock"
 STORES_DIRECTORY: Final = "/var/run/secrets/stores"
 READY_PATH: Final = "/healthz/ready"
 LIVE_PATH: Final = "/healthz/live"
-CPU_BURST: Final = 4
-"""A container's CPU limit over its request: room to start, not room to starve another tenant's pods on the node."""
 GRACE_SECONDS: Final = 45
 DRAIN_SECONDS: Final = 5
 """Before the application is told to stop: as long as callers' sidecars may still take the pod for an endpoint."""

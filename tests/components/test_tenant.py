@@ -54,7 +54,7 @@ def shipped() -> Recording:
 
 
 def below(recording: Recording, tenant: str, layer: str) -> list[Registered]:
-    parent = recording.one("zerotrust:manifests:Manifests", f"{HOME}-{tenant}-{layer}")
+    (parent,) = [each for each in recording.resources if each.name == f"{HOME}-{tenant}-{layer}"]
     return recording.children(parent)
 
 

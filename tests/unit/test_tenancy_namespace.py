@@ -91,6 +91,14 @@ def test_no_tenant_can_open_a_way_in_beside_the_ingress_gateway():
     assert (hard["services.loadbalancers"], hard["services.nodeports"]) == ("0", "0")
 
 
+def test_a_container_that_states_nothing_is_bounded_and_no_default_undercuts_what_another_requests():
+    graph = graph_of(changed("dev"))
+    (limit,) = kinds(namespace_objects(graph, HOME, "bank-a"), "LimitRange")[0]["spec"]["limits"]
+    assert set(limit["defaultRequest"]) == {"cpu", "memory"}
+    assert mebibytes(limit["defaultRequest"]["memory"]) <= mebibytes(limit["default"]["memory"])
+    assert "cpu" not in limit["default"]
+
+
 def needed(graph: Graph, tenant: str) -> dict[str, int]:
     """What the compiled objects of a tenant ask for while every workload rolls: from the pods, not from the settings' rule."""
     total = {"cpu": 0, "memory": 0, "pods": 0, "storage": 0}

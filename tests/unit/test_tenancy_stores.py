@@ -86,6 +86,7 @@ def test_a_database_is_hardened_replicated_and_pinned(stack):
         assert entry == {"major": 18, "image": graph.settings.images.postgres["18"]}
         assert (spec["imageCatalogRef"]["name"], spec["imageCatalogRef"]["major"]) == ("ledger", 18)
         assert spec["enableSuperuserAccess"] is False
+        assert set(spec["resources"]["requests"]) == set(spec["resources"]["limits"]) == {"cpu", "memory"}
         assert spec["storage"]["storageClass"] == "encrypted"
         assert spec["postgresql"]["parameters"]["ssl_min_protocol_version"] == "TLSv1.3"
         assert spec["postgresql"]["synchronous"]["dataDurability"] == "required"
