@@ -15,7 +15,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview render policy test lint format bench lock docs ledger clean
+.PHONY: help setup preview render policy test lint format bench lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ docs: $(READY) ## Regenerate the reference pages and the picture from the progra
 
 ledger: $(READY) ## Rewrite the URN ledgers after an intended change; review the diff: a line removed is a resource replaced
 	@$(PY) -m tests.support.ledger
+
+charts: $(READY) ## Record the digests of the pinned Helm charts, and refuse one that changed (needs a network)
+	@$(PY) -m sandbox.chart_digests
 
 lock: $(READY) ## Rewrite the lock files from requirements*.in (needs uv)
 	uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.txt requirements.in

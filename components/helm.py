@@ -28,7 +28,7 @@ class ChartPin:
     app_version: str
     repository: str | None = None
     digest: str | None = None
-    """`sha256:…` of the archive in a repository or of the OCI manifest; `sandbox.chart_digests` writes and checks it."""
+    """`<version>@sha256:…` of the archive in a repository or of the OCI manifest; `make charts` writes and checks it."""
 
 
 SYSTEM_NODES: Final[Mapping[str, str]] = {"zerotrust.role": "system"}

@@ -93,7 +93,7 @@ def test_a_pin_is_an_oci_reference_or_a_name_in_an_https_repository_with_an_exac
         assert pin.chart.startswith("oci://") != (pin.repository is not None), name
         assert pin.repository is None or pin.repository.startswith("https://"), name
         assert re.fullmatch(r"v?\d+\.\d+\.\d+", pin.version), name
-        assert pin.digest is None or re.fullmatch(r"sha256:[0-9a-f]{64}", pin.digest), name
+        assert pin.digest is None or re.fullmatch(r"v?[\d.]+@sha256:[0-9a-f]{64}", pin.digest), name
     assert list(yaml.safe_load(PINS.read_text())) == list(pins())
 
 
