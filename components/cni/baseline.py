@@ -8,7 +8,9 @@ Three places where a NetworkPolicy is coarser, and the form chosen so that the s
 - Service accounts. A NetworkPolicy knows labels only; `policies_cilium.impostor` denies a pod that wears another's.
 - Hosts of the internet. A NetworkPolicy knows no names, so it must allow every public address, on the host's port: see `outside`.
 
-Nodes and the API server are networks here. Kubelets reach their own pods by the kind's own definition.
+Nodes and the API server are networks here. Beside Cilium's rules the nodes' network adds only what has an address in it and is
+neither pod nor node, such as a load balancer's interface: Cilium never knows pods and nodes by their addresses. Kubelets reach
+their own pods by the kind's own definition.
 """
 
 from collections.abc import Iterator, Sequence

@@ -16,8 +16,8 @@ from components.graph.model import Graph
 from components.graph.names import GATEWAYS, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
 from components.manifests import Manifest
 
-NAMESPACES: Final = (*PLATFORM_NAMESPACES, SYSTEM_NAMESPACE)
-"""The platform's namespaces and the cluster's own. The ones Kubernetes makes and nobody uses have the clusterwide deny."""
+NAMESPACES: Final = (*PLATFORM_NAMESPACES, SYSTEM_NAMESPACE, "default", "kube-node-lease", "kube-public")
+"""The platform's namespaces and those that Kubernetes makes; nothing runs in the last three, nor could it speak there."""
 
 
 def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:

@@ -293,3 +293,35 @@ def test_a_service_that_does_not_run_in_a_region_leaves_no_rule_there():
             assert allowed(objects, kind, auth, trans, 8080) == (wanted, wanted)
             assert allowed(objects, kind, trans, store_pod("bank-a", "ledger"), 5432) == (wanted, wanted)
             assert allowed(objects, kind, trans, gateway_pod(EGRESS), 15443) == (wanted, wanted)
+
+
+def test_a_caller_that_may_call_from_another_region_only_is_not_admitted_from_its_own():
+    data = changed("dev")
+    data["access"]["calls"]["bank-a-api-to-bank-b-trans"]["conditions"]["source_regions"] = ["eu-central-1"]
+    graph = graph_of(data)
+    caller, callee = pod(graph.workloads["bank-a/api-ms"]), pod(graph.workloads["bank-b/trans-ms"])
+    for kind in KINDS:
+        objects = of_tenants(graph, "eu-west-1")
+        assert allowed(objects, kind, caller, callee, 8080) == (False, False)
+        assert allowed(objects, kind, gateway_pod(EASTWEST), callee, 8080) == (True, True)
+
+
+def test_a_callee_that_runs_elsewhere_only_is_reached_by_its_regions_addresses_and_by_no_pod():
+    data = changed("dev")
+    data["tenants"]["bank-b"]["services"]["trans-ms"]["regions"] = ["eu-central-1"]
+    graph = graph_of(data)
+    caller, callee = pod(graph.workloads["bank-a/api-ms"]), pod(graph.workloads["bank-b/trans-ms"])
+    objects = of_tenants(graph, "eu-west-1")
+    for kind in KINDS:
+        assert allowed(objects, kind, caller, callee, 8080) == (False, False)
+    assert "toCIDR" in str(objects["ciliumnetworkpolicy-bank-a-call-bank-a-api-to-bank-b-trans"])
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_label_without_its_service_account_is_admitted_by_no_cilium_policy_at_either_end(stack):
+    graph = shipped(stack)
+    objects = everything(graph, "eu-west-1")
+    for call in graph.calls:
+        caller, callee = pod(call.caller), pod(call.callee)
+        worn = [(caller._replace(account="default"), callee), (caller, callee._replace(account="default"))]
+        assert [allowed(objects, KINDS[0], *pair, call.callee.port) for pair in worn] == [(False, False)] * 2

@@ -159,7 +159,7 @@ def test_every_namespace_of_the_platform_and_of_tenants_denies_by_default_in_the
             for each in everything(graph, region).values()
             if each["kind"] == "NetworkPolicy" and each["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
         }
-        assert found == {*PLATFORM_NAMESPACES, "kube-system", *graph.tenants}
+        assert found == {*PLATFORM_NAMESPACES, *graph.tenants, "kube-system", "kube-public", "kube-node-lease", "default"}
 
 
 @pytest.mark.parametrize("stack", STACKS)
