@@ -128,7 +128,7 @@ def ask(questions: Sequence[Question]) -> list[Decision]:
         asked.append({"data": known[id(question.data)], "input": question.input, "now_ns": moment})
     rules = [part for file in rule_files() for part in ("--data", file)]
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump({"questions": {"known": documents, "asked": asked}}, questions)
+        json.dump({"questions": {"known": documents, "asked": asked}}, file)
         file.flush()
         run = opa("eval", "--format=json", *rules, "--data", _QUESTIONS, "--input", file.name, "data.sandbox.opa.answers")
     answers = _answer(run)["result"][0]["expressions"][0]["value"]
