@@ -31,9 +31,11 @@ def scope_hosts(graph: Graph, region: str, workload: Workload) -> tuple[str, ...
     for call in graph.calls_from(workload, region):
         tenant, destinations = call.callee.tenant, call.destinations(region)
         # The ordinary host is what the application calls, wherever the callee runs.
-        hosts.append(f"{tenant}/{service_host(tenant, call.callee.name)}")
+        ordinary = service_host(tenant, call.callee.name)
+        hosts.append(f"{tenant}/{ordinary}")
         if set(destinations) - {region}:
-            hosts.append(f"{tenant}/{every_region_host(tenant, call.callee.name)}")
+            # The namespace part also says whose VirtualServices count: the one that leads further is the caller's own.
+            hosts += [f"./{ordinary}", f"{tenant}/{every_region_host(tenant, call.callee.name)}"]
     for edge in graph.data_of(workload):
         hosts.extend(f"{edge.store.tenant}/{host}" for host in store_hosts(edge))
     external = graph.egress_of(workload)

@@ -166,6 +166,10 @@ def test_the_egress_gateway_admits_a_caller_to_its_own_hosts_only(tree: dict[str
                 assert admits(objects, EGRESS.namespace, EGRESS.selector, principal=principal, sni=host) == wanted
 
 
+def _source_labels(spec: dict[str, Any]) -> list[dict[str, str]]:
+    return [match["sourceLabels"] for kind in ("http", "tls") for route in spec.get(kind, []) for match in route["match"]]
+
+
 @slow
 @given(trees(tenants=3, services=6))
 def test_a_sidecar_names_its_edges_and_nothing_else(tree: dict[str, Any]) -> None:
@@ -182,7 +186,7 @@ def test_a_sidecar_names_its_edges_and_nothing_else(tree: dict[str, Any]) -> Non
             for spec in found:
                 assert spec["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
                 hosts = set(spec["egress"][0]["hosts"])
-                services = {host for host in hosts if re.search(r"/[^/]*\.svc\.cluster\.local$", host)}
+                services = {host for host in hosts if re.search(r"^[^.].*/[^/]*\.svc\.cluster\.local$", host)}
                 wanted = {
                     f"{other.tenant}/{other.name}.{other.tenant}.svc.cluster.local"
                     for other in graph.workloads.values()
@@ -195,7 +199,12 @@ def test_a_sidecar_names_its_edges_and_nothing_else(tree: dict[str, Any]) -> Non
                 external = {edge.host for edge in graph.egress if edge.service == workload}
                 wanted |= {f"istio-egress/{EGRESS.name}.istio-egress.svc.cluster.local"} if external else set()
                 assert services - {"istio-system/istiod.istio-system.svc.cluster.local"} == wanted
-                assert {host[2:] for host in hosts if host.startswith("./")} == external
+                own = {host[2:] for host in hosts if host.startswith("./")}
+                assert {host for host in own if not host.endswith(".svc.cluster.local")} == external
+                routes = [one["spec"] for one in of_kind(objects, "VirtualService", workload.tenant)]
+                mine = [one for one in routes if {SERVICE_LABEL: workload.name} in _source_labels(one)]
+                # A Sidecar leaves out VirtualServices of a namespace that it does not name together with their host.
+                assert {host for one in mine for host in one["hosts"]} == own
 
 
 def _rules(objects: Iterable[Manifest]) -> Iterator[tuple[str, dict[str, Any]]]:
