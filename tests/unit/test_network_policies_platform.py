@@ -292,6 +292,10 @@ def test_karpenter_the_private_authority_and_keycloak_have_rules_only_where_they
             lambda: Policy(name="x", subject=Pods(namespace="a"), egress=(Flow(peer=Hosts(names=("h.example",)), ports=(443,)),)),
             "lookup of h.example",
         ),
+        (
+            lambda: Policy(name="x", subject=Pods(namespace="a"), ingress=(Flow(peer=Lookups(names=("h.example",))),)),
+            "they reach nobody",
+        ),
         (lambda: impostor("x", Pods(namespace="a", service_account="b")), "name both"),
     ],
 )
