@@ -74,7 +74,8 @@ def scoped(*conditions: Mapping[str, Any]) -> Manifest:
     """The gateway's request with a token of the issuer and conditions on its claims."""
     source = {"principals": [principal(EU, "gateway")], "requestPrincipals": [f"{ISSUER}/*"]}
     operation = {"methods": ["GET"], "paths": ["/balance"]}
-    return {"from": [{"source": source}], "to": [{"operation": operation}], "when": list(conditions)}
+    made: Manifest = {"from": [{"source": source}], "to": [{"operation": operation}]}
+    return made | ({"when": list(conditions)} if conditions else {})
 
 
 def claim(name: str, *values: str) -> Manifest:
@@ -163,7 +164,7 @@ def policies() -> list[Manifest]:
     keys = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwksUri": KEYS_URI}
     header = {"fromHeaders": [{"name": "Authorization", "prefix": "Bearer "}], "forwardOriginalToken": True}
     tokens = {"selector": {"matchLabels": {"app": "balances"}}, "jwtRules": [keys | header]}
-    either = {**tokens, "selector": {"matchLabels": {"app": "either"}}}
+    either, anyone = ({**tokens, "selector": {"matchLabels": {"app": app}}} for app in ("either", "anyone"))
     return [
         STRICT,
         DENY_ALL,
@@ -175,8 +176,10 @@ def policies() -> list[Manifest]:
         allow("denied", {"to": [{"operation": {"paths": ["/transfer"]}}]}, action="DENY"),
         security("RequestAuthentication", "tokens", tokens),
         security("RequestAuthentication", "either", either),
+        security("RequestAuthentication", "anyone", anyone),
         allow("balances", scoped(claim("azp", "bank-a-web"), *(claim("scope", scope) for scope in SCOPES))),
         allow("either", scoped(claim("scope", *SCOPES))),
+        allow("anyone", scoped()),
         *(allow(app, {"from": [{"source": dict(source)}]}) for app, (source, _) in SOURCES.items()),
         service("ledger", "bank-a", 5432, "tcp-db"),
         allow("ledger", {"from": [{"source": {"principals": [own]}}]}),
@@ -189,7 +192,7 @@ def proxy(app: str, port: int = 8080, namespace: str = "bank-a") -> Proxy:
 
 
 PROXIES = (
-    *(proxy(app) for app in ("payments", "literal", "ported", "denied", "balances", "either", *SOURCES)),
+    *(proxy(app) for app in ("payments", "literal", "ported", "denied", "balances", "either", "anyone", *SOURCES)),
     proxy("ledger", 5432),
 )
 
