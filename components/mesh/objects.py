@@ -14,7 +14,7 @@ from components.mesh.egress import region_egress, tenant_egress
 from components.mesh.failover import tenant_failover
 from components.mesh.ingress import region_ingress, tenant_ingress
 from components.mesh.limits import region_limits, tenant_limits
-from components.mesh.scope import authorizer_entry, tenant_scope
+from components.mesh.scope import authorizer_entry, limiter_scope, tenant_scope
 from components.mesh.telemetry import region_telemetry
 
 
@@ -45,6 +45,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         *region_authentication(graph),
         *region_authorization(graph, region),
         authorizer_entry(OPA_PORT),
+        limiter_scope(),
         *region_egress(graph, region),
         *region_ingress(graph),
         *region_limits(),

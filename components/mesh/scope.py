@@ -7,13 +7,22 @@ no known service calls nobody. With REGISTRY_ONLY a host outside the scope is re
 from typing import Any, Final
 
 from components.graph.model import Data, Graph, Workload
-from components.graph.names import CLUSTER_DOMAIN, EGRESS, MESH_NAMESPACE, SERVICE_LABEL, every_region_host, service_host
+from components.graph.names import (
+    CLUSTER_DOMAIN,
+    EGRESS,
+    MESH_NAMESPACE,
+    RATE_LIMIT_NAMESPACE,
+    SERVICE_LABEL,
+    every_region_host,
+    service_host,
+)
 from components.manifests import Manifest
 from components.mesh.kinds import gateway_host, istio, unique
 
 OPA_HOST: Final = "opa-ext-authz.internal"
 """The name that stands for the pod's own OPA on loopback."""
-ALWAYS: Final = (f"{MESH_NAMESPACE}/{OPA_HOST}", f"{MESH_NAMESPACE}/istiod.{MESH_NAMESPACE}.svc.{CLUSTER_DOMAIN}")
+ISTIOD: Final = f"{MESH_NAMESPACE}/istiod.{MESH_NAMESPACE}.svc.{CLUSTER_DOMAIN}"
+ALWAYS: Final = (f"{MESH_NAMESPACE}/{OPA_HOST}", ISTIOD)
 REGISTRY_ONLY: Final = {"mode": "REGISTRY_ONLY"}
 
 
@@ -64,6 +73,12 @@ def tenant_scope(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]
         istio("Sidecar", "default", tenant, _spec(tuple(unique(ALWAYS))), tenant=tenant),
         *(workload_scope(graph, region, workload) for workload in graph.workloads_of(tenant, region)),
     )
+
+
+def limiter_scope() -> Manifest:
+    """The rate limiter reaches the counters beside it and nothing else."""
+    hosts = ("./*", ISTIOD)
+    return istio("Sidecar", "default", RATE_LIMIT_NAMESPACE, _spec(tuple(unique(hosts))))
 
 
 def authorizer_entry(port: int) -> Manifest:

@@ -187,3 +187,15 @@ def test_a_public_path_reaches_the_service_as_its_own() -> None:
             assert re.sub(rewrite["match"], rewrite["rewrite"], public) == own
     methods = {match["method"]["regex"] for http in service["spec"]["http"] for match in http["match"]}
     assert methods == {"GET", "POST"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_pod_of_no_known_service_reaches_nobody(stack: str) -> None:
+    graph = shipped(stack)
+    for region in graph.regions:
+        objects = everything(graph, region).values()
+        for namespace in (*graph.tenants, "rate-limit"):
+            (found,) = (one["spec"] for one in of_kind(objects, "Sidecar", namespace) if "workloadSelector" not in one["spec"])
+            own = {"./*"} if namespace == "rate-limit" else {"istio-system/opa-ext-authz.internal"}
+            assert set(found["egress"][0]["hosts"]) == own | {"istio-system/istiod.istio-system.svc.cluster.local"}
+            assert found["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
