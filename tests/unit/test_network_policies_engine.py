@@ -199,8 +199,9 @@ def test_only_the_egress_gateway_reaches_the_declared_host_and_nobody_any_other(
         for target in (HOST, STRANGE_HOST, "internet", "world", "metadata")
         for port in (53, 80, 443)
     ]
-    allowed = {key for key, verdict in ask(layer, flows).flows.items() if verdict.allowed}
-    assert allowed == {f"{EGRESS.name}|{HOST}|443"}
+    answers = ask(layer, flows).flows
+    assert {key for key, verdict in answers.items() if verdict.allowed} == {f"{EGRESS.name}|{HOST}|443"}
+    assert {verdict.egress.reason for key, verdict in answers.items() if "|metadata|" in key} == {"explicit-deny"}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
