@@ -19,6 +19,7 @@ import yaml
 Object = Mapping[str, Any]
 _SETTLE_SECONDS: Final = 30.0
 _TIMEOUT_SECONDS: Final = 60.0
+_READY_SECONDS: Final = 2.0
 _JSON: Final = "application/json"
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _MANAGER: Final = "zerotrust-sandbox"
@@ -52,11 +53,16 @@ class ApiServer:
         self._connection.close()
 
     def ready(self) -> bool:
-        """Whether the server says that it serves; False while nobody answers."""
+        """Whether the server says that it serves; False while nobody answers, or somebody who says nothing."""
+        self._connection.timeout = _READY_SECONDS
         try:
             return self._send("GET", "/readyz")[0] == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
+        finally:
+            self._connection.timeout = _TIMEOUT_SECONDS
+            if self._connection.sock is not None:
+                self._connection.sock.settimeout(_TIMEOUT_SECONDS)
 
     def request(self, method: str, path: str, body: Object | None = None, *, query: Mapping[str, str] | None = None) -> Any:
         """One request; the answer's JSON.

@@ -5,6 +5,7 @@ No controller runs here: a namespace gets no `default` service account by itself
 schedules, and an object that is applied stays as it was written.
 """
 
+import argparse
 import contextlib
 import os
 import socket
@@ -19,6 +20,7 @@ from sandbox.apiclient import ApiServer
 from sandbox.certificates import Authority
 from sandbox.toolchain import build
 
+KUBECONFIG: Final = "admin.kubeconfig"
 SERVICE_CIDR: Final = "10.96.0.0/16"
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 Pair = tuple[Path, Path]
@@ -38,7 +40,7 @@ class ControlPlaneError(Exception):
 def control_plane(workdir: Path, progress: Callable[[str], None] = lambda _line: None) -> Iterator[ApiServer]:
     """A running control plane; both processes end with the context, also when the start fails.
 
-    Keys, data, logs and `admin.kubeconfig` lie in `workdir`, which only this user may enter. Nothing is kept in sync with
+    Keys, data, logs and `KUBECONFIG` lie in `workdir`, which only this user may enter. Nothing is kept in sync with
     the disk: after a crash the data is gone.
 
     Raises:
@@ -82,7 +84,7 @@ def _start(home: Path, etcd: Path, server: Path, running: contextlib.ExitStack) 
         if time.monotonic() > deadline:
             _give_up(home, "kube-apiserver", f"is not ready after {_START_SECONDS:.0f} s")
         time.sleep(0.1)
-    made.write_kubeconfig(home.parent / "admin.kubeconfig")
+    made.write_kubeconfig(home.parent / KUBECONFIG)
     return made
 
 
@@ -171,9 +173,12 @@ def _server_flags(pki: Authority, keys: tuple[Pair, Pair, Pair], store: str, por
 
 
 def main() -> int:
-    """`python -m sandbox.apiserver <folder>`: a control plane until its input ends; prints the kubeconfig's path."""
-    with control_plane(Path(sys.argv[1]).resolve(), lambda line: print(line, file=sys.stderr)):  # noqa: T201
-        sys.stdout.write(f"{Path(sys.argv[1]).resolve() / 'admin.kubeconfig'}\n")
+    """Command line entry: a control plane until the input ends; prints where the administrator's kubeconfig lies."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="for keys, data and logs; made if it is not there")
+    folder = parser.parse_args().folder.resolve()
+    with control_plane(folder, lambda line: print(line, file=sys.stderr)):  # noqa: T201
+        sys.stdout.write(f"{folder / KUBECONFIG}\n")
         sys.stdout.flush()
         sys.stdin.read()
     return 0

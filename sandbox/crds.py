@@ -5,8 +5,11 @@ brings comes from a folder of definitions, one sub-folder per source: the settin
 beside the project when there is one. `unjudged()` says what is missing without it.
 """
 
+import hashlib
+import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +17,7 @@ from typing import Any, Final
 import yaml
 
 from sandbox.modules import module_folders
-from sandbox.toolchain import ROOT
+from sandbox.toolchain import ROOT, cache_root
 
 SETTING: Final = "ZEROTRUST_CRDS"
 _BESIDE: Final = ROOT.parent / "shared" / "crds"
@@ -117,24 +120,40 @@ def load_crds() -> list[dict[str, Any]]:
     """Every definition once, by name, ready for a server that runs none of the controllers.
 
     A conversion webhook has nobody to answer it: such a definition keeps its versions and their schemas and converts
-    nothing, so an object is judged in the version it is written in.
+    nothing, so an object is judged in the version it is written in. Thirty megabytes of YAML take seconds to read: the
+    result is kept in the cache under the hash of this file and of all of theirs.
 
     Raises:
         CrdError: when two sources define one name.
         ToolError: when a module cannot be fetched.
     """
+    texts = {source: [file.read_bytes() for file in files] for source, files in crd_files().items()}
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for text in (text for several in texts.values() for text in several):
+        digest.update(hashlib.sha256(text).digest())
+    kept = cache_root() / "crds" / f"{digest.hexdigest()[:32]}.json"
+    if kept.is_file():
+        return list(json.loads(kept.read_bytes()))
+    found = _parse(texts)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=kept.parent, encoding="utf-8", delete=False) as fresh:
+        json.dump(found, fresh)
+    Path(fresh.name).replace(kept)
+    return found
+
+
+def _parse(texts: Mapping[str, Sequence[bytes]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     origin: dict[str, str] = {}
-    for source, files in crd_files().items():
-        for file in files:
-            for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=Loader):
-                if not document or document.get("kind") != "CustomResourceDefinition":
-                    continue
-                name = document["metadata"]["name"]
-                if name in found:
-                    msg = f"{name} is defined by {origin[name]} and by {source}"
-                    raise CrdError(msg)
-                document.pop("status", None)
-                document["spec"].pop("conversion", None)
-                found[name], origin[name] = document, source
+    for source, several in texts.items():
+        for document in (document for text in several for document in yaml.load_all(text, Loader=Loader)):
+            if not document or document.get("kind") != "CustomResourceDefinition":
+                continue
+            name = document["metadata"]["name"]
+            if name in found:
+                msg = f"{name} is defined by {origin[name]} and by {source}"
+                raise CrdError(msg)
+            document.pop("status", None)
+            document["spec"].pop("conversion", None)
+            found[name], origin[name] = document, source
     return [found[name] for name in sorted(found)]

@@ -5,6 +5,7 @@ admission webhook would say.
 """
 
 import copy
+import socket
 import ssl
 import subprocess
 import urllib.error
@@ -199,6 +200,24 @@ def test_an_error_inside_the_context_ends_both_processes(api_server, tmp_path, s
         use()
     assert alive == [True, True, True]
     assert all(process.poll() is not None for process in started)
+
+
+@pytest.mark.parametrize("taken", [0, 2], ids=["etcd", "kube-apiserver"])
+def test_a_port_that_somebody_took_in_between_is_left_to_them(api_server, tmp_path, monkeypatch, taken):
+    del api_server
+    free = apiserver._free_ports
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        held = somebody.getsockname()[1]
+        first = iter([True])
+
+        def ports(count: int) -> list[int]:
+            found = free(count)
+            return [held if place == taken else port for place, port in enumerate(found)] if next(first, False) else found
+
+        monkeypatch.setattr(apiserver, "_free_ports", ports)
+        with control_plane(tmp_path / "work") as server:
+            assert server.ready()
+            assert not server.url.endswith(f":{held}")
 
 
 def test_only_its_owner_may_enter_the_folder_of_a_control_plane(tmp_path, monkeypatch):
