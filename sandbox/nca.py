@@ -26,6 +26,8 @@ from sandbox.toolchain import ROOT, ToolError, cache_root
 LOCK: Final = ROOT / "tools" / "network-config-analyzer" / "requirements.txt"
 _LINE: Final = re.compile(r"^(?P<source>.+?) => (?P<target>.+?) : (?P<ports>.+)$")
 _CUBE: Final = re.compile(r"\{protocols:(?P<protocols>[A-Z]+(?:, ?[A-Z]+)*?)(?:,dst_ports:(?P<ports>[\d,-]+))?\}")
+_FRAME: Final = re.compile(r"^(global: cluster has .*|Total run time: .*|)$")
+_API: Final = "networking.k8s.io/v1"  # Calico has a NetworkPolicy of its own
 _EVERYTHING: Final = "All connections"
 _ANYWHERE: Final = "0.0.0.0-255.255.255.255"
 
@@ -67,7 +69,7 @@ def connectivity(
     """
     known = {f"{workload.namespace}/pod-{number}": workload for number, workload in enumerate(workloads)}
     documents: dict[str, list[Mapping[str, Any]]] = {
-        "policies.yaml": list(of_kind(policies, NETWORK_POLICY)),
+        "policies.yaml": [one for one in of_kind(policies, NETWORK_POLICY) if one["apiVersion"] == _API],
         "pods.yaml": [_pod(reference, workload) for reference, workload in known.items()],
         "namespaces.yaml": [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
@@ -132,7 +134,13 @@ def _pod(reference: str, workload: Workload) -> dict[str, Any]:
 def _pairs(said: str, ids: Mapping[str, str]) -> Mapping[tuple[str, str], Mapping[str, Ranges] | None]:
     """A pair has as many lines as it takes: what they say adds up."""
     pairs: dict[tuple[str, str], Mapping[str, Ranges] | None] = {}
-    for line in filter(None, map(_LINE.match, said.splitlines())):
+    for text in said.splitlines():
+        line = _LINE.match(text)
+        if line is None:
+            if _FRAME.match(text) is None:
+                msg = f"not understood: {text}"
+                raise AnalyzerError(msg)
+            continue
         source, target = (ids.get(end.removesuffix("[Pod]"), end) for end in (line["source"], line["target"]))
         ports, before = _ports(line["ports"]), pairs.get((source, target), {})
         if ports is None or before is None:

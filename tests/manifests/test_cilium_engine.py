@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.cilium_verdicts import Flow, VerdictError, Workload, judge
+from sandbox.cilium_verdicts import CILIUM_POLICIES, NETWORK_POLICY, Flow, VerdictError, Workload, judge, of_kind
 from tests.manifests.cilium_cases import (
     CALLEE,
     CALLER,
@@ -199,3 +199,12 @@ def test_policies_of_nodes_are_said_to_bind_nobody() -> None:
     verdicts = asked([ccnp("nodes", nodeSelector={}, ingress=[{}])], ("world", "bank-a/api", 443), self_check=True)
     assert verdicts.unenforced == ("CiliumClusterwideNetworkPolicy/nodes",)
     assert verdicts.flows["0"].ingress.reason == "no-policy"
+
+
+def test_one_layer_can_be_judged_alone() -> None:
+    closed = netpol("closed", "db", policyTypes=["Ingress"])
+    policies = [closed, CALLER, CALLEE]
+    kubernetes, cilium = of_kind(policies, NETWORK_POLICY), of_kind(policies, CILIUM_POLICIES)
+    assert (kubernetes, cilium) == ((closed,), (CALLER, CALLEE))
+    assert one([*kubernetes], *SERVICES, 5432).ingress.policies == ("NetworkPolicy/bank-a/closed",)
+    assert one([*cilium], *SERVICES, 5432).allowed

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox import nca
-from sandbox.cilium_verdicts import NETWORK_POLICY, of_kind
 from tests.manifests.cilium_cases import (
     CALLEE,
     DENY_ALL,
@@ -106,10 +105,18 @@ def test_network_policies_mean_the_same_to_an_independent_analyzer(policies: lis
     assert said == {ask: verdicts.flows[str(i)].allowed for i, ask in enumerate(asks)}
 
 
-def test_the_analyzer_never_sees_a_kind_it_would_take_for_no_policy() -> None:
+def test_the_analyzer_judges_network_policies_and_nothing_else() -> None:
     closed = netpol("closed", "db", policyTypes=["Ingress"])
-    alone, beside = (nca.connectivity(policies, WORKLOADS, NAMESPACES) for policies in ([closed], [closed, CALLEE, DENY_ALL]))
+    metadata = {"name": "nobody", "namespace": "bank-a"}
+    calico = {"selector": "all()", "types": ["Ingress"]}
+    others = [
+        {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": metadata, "spec": {}},
+        {"apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy", "metadata": metadata, "spec": calico},
+        CALLEE,
+        DENY_ALL,
+    ]
+    alone, beside = (nca.connectivity(policies, WORKLOADS, NAMESPACES) for policies in ([closed], [*others, closed]))
     assert alone == beside
     assert not alone.allows(*SERVICES, 5432)
-    assert of_kind([closed, CALLEE, DENY_ALL], NETWORK_POLICY) == (closed,)
-    assert nca.connectivity([CALLEE], WORKLOADS, NAMESPACES).allows("bank-b/api", "bank-a/db", 1)
+    assert alone.allows("bank-b/api", "bank-a/api", 5432)
+    assert nca.connectivity(others, WORKLOADS, NAMESPACES).allows("bank-b/api", "bank-a/db", 1)
