@@ -42,6 +42,8 @@ def opa_arguments(workload: str) -> list[str]:
         "--ignore=.*",
         f"--set=plugins.envoy_ext_authz_grpc.addr=127.0.0.1:{OPA_PORT}",
         "--set=plugins.envoy_ext_authz_grpc.path=zerotrust/authz/decision",
+        # the rules parse the bodies that an edge asks about; the plugin would refuse whatever it cannot parse
+        "--set=plugins.envoy_ext_authz_grpc.skip-request-body-parse=true",
         "--set=decision_logs.console=true",
         f"--set=labels.workload={workload}",
         _POLICY_FOLDER,

@@ -103,17 +103,18 @@ member := `"amount_minor_units"[[:space:]]*:[[:space:]]*(0|[1-9][0-9]{0,14})[[:s
 disguise := `[Z-^]u00[4-7]`
 
 # The amount that every reader of the body finds. Parsers differ on members that come twice, on letter case, on escaped
-# names and on numbers beyond 2^53, so the text must hold the name once, plainly, with up to 15 digits.
+# names and on numbers beyond 2^53, so the text must hold the name once, plainly, with up to 15 digits. The body is parsed
+# here and not by the plugin, which would refuse every request whose body is no JSON or was cut off, asked for or not.
 amount := value if {
 	http := input.attributes.request.http
 	http.headers["x-envoy-auth-partial-body"] == "false"
 	lower(http.headers["content-type"]) in json_types
-	input.truncated_body == false
+	object.get(input, "truncated_body", false) == false
 	strings.count(lower(http.body), "amount_minor_unit") == 1
 	not regex.match(disguise, http.body)
 	found := regex.find_all_string_submatch_n(member, http.body, 1)
 	value := to_number(found[0][1])
-	input.parsed_body.amount_minor_units == value
+	json.unmarshal(http.body).amount_minor_units == value
 }
 
 # The caller's runtime risk, which a responder writes; low for a caller it has said nothing about.
