@@ -196,9 +196,11 @@ def test_a_set_up_that_fails_open_is_noticed(fault: str, opened: set[str]) -> No
 
 
 def test_policies_of_nodes_are_said_to_bind_nobody() -> None:
-    verdicts = asked([ccnp("nodes", nodeSelector={}, ingress=[{}])], ("world", "bank-a/api", 443), self_check=True)
+    nodes = ccnp("nodes", nodeSelector={}, ingress=[{}])
+    verdicts = asked([nodes], ("world", "bank-a/api", 443), self_check=True)
     assert verdicts.unenforced == ("CiliumClusterwideNetworkPolicy/nodes",)
     assert verdicts.flows["0"].ingress.reason == "no-policy"
+    assert one([DENY_ALL, nodes], "world", "bank-a/api", 443).ingress.policies == ("CiliumClusterwideNetworkPolicy/default-deny",)
 
 
 def test_one_layer_can_be_judged_alone() -> None:
