@@ -48,6 +48,9 @@ CLIENTS: Final = (
     ("volumes", Pods(namespace=SYSTEM_NAMESPACE, labels={"app": "ebs-csi-controller"})),
     ("volumes-node", Pods(namespace=SYSTEM_NAMESPACE, labels={"app": "ebs-csi-node"})),
     ("flows-page", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "hubble-ui"})),
+    ("flows-certificates", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "hubble-generate-certs"})),
+    # The hooks of SPIRE's chart give their pods no label; what a job's controller sets is all that tells them.
+    ("spire-hooks", Pods(namespace=SPIRE_SERVER_NAMESPACE, present=("batch.kubernetes.io/job-name",))),
     ("karpenter", Pods(namespace=SYSTEM_NAMESPACE, labels={SERVICE_LABEL: "karpenter"})),
 )
 """What calls the API server."""

@@ -41,6 +41,8 @@ PLATFORM = {
     "load-balancers": ("kube-system", {SERVICE_LABEL: "aws-load-balancer-controller"}),
     "flows": ("kube-system", {"k8s-app": "hubble-relay"}),
     "flows-page": ("kube-system", {"k8s-app": "hubble-ui"}),
+    "spire-hook": ("spire-server", {"batch.kubernetes.io/job-name": "spire-server-post-install"}),
+    "flows-certificates": ("kube-system", {"k8s-app": "hubble-generate-certs"}),
     "anything": ("default", {"app": "anything"}),
 }
 ACCOUNTS = {"issuer": "keycloak"}
@@ -70,6 +72,10 @@ ASK_DNS = {
 }
 
 
+API_CLIENTS = {
+    *("cert-manager", "cert-manager-webhook", "database-operator", "istiod", "external-dns", "metrics", "load-balancers", "dns"),
+    *("spire-server", "spire-agent", "spire-hook", "spire-database", "issuer-database", "flows-page", "flows-certificates"),
+}
 NODES_REACH = ("dns|53", "spire-server|8081")
 
 
@@ -248,6 +254,25 @@ def test_who_comes_from_outside_the_cluster_reaches_the_gateways_webhooks_and_sp
     if layer != "cilium":
         wanted |= {f"balancer|{each}" for each in NODES_REACH}  # the nodes' network is the balancer's, too
     assert allowed == wanted
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_api_server_is_reached_by_its_clients_and_by_no_service_or_gateway(layer):
+    flows = [
+        Flow(id=f"{pod.id}|{server}|{port}", source=pod.id, target=server, port=port)
+        for pod in pods()
+        for server in ("api server", "kube-apiserver")
+        for port in (80, 443, 10250)
+    ]
+    allowed = {key for key, verdict in ask(layer, flows).flows.items() if verdict.allowed}
+    databases = {store.ref for store in shipped("dev").stores.values() if store.kind == "database"}
+    clients = API_CLIENTS | databases
+    if layer == "kubernetes":
+        assert {each.removeprefix("impostor of ") for each in allowed} == {f"{each}|api server|443" for each in clients}
+        return
+    # By address (EKS), and by identity, which as a node's own process is a node, too: agents and metrics go to kubelets.
+    both = {f"{each}|{server}|443" for each in clients for server in ("api server", "kube-apiserver")}
+    assert allowed == both | {f"{each}|kube-apiserver|10250" for each in ("metrics", "spire-agent")}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
