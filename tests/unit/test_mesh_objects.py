@@ -154,6 +154,15 @@ def test_an_external_host_is_known_to_its_tenant_and_the_gateway_only() -> None:
     }
 
 
+def test_hosts_that_differ_by_a_dot_have_objects_of_their_own() -> None:
+    tree, hosts = changed("prod"), ("a-b.example.org", "a.b.example.org")
+    for place, host in enumerate(hosts):
+        tree["network"]["dns_firewall"]["allowed_domains"].append(host)
+        tree["access"]["egress"][f"host-{place}"] = {"service": "bank-a/trans-ms", "host": host}
+    entries = of_kind(everything(Graph.of(load(tree)), REGION).values(), "ServiceEntry", "bank-a")
+    assert {host for one in entries for host in one["spec"]["hosts"]} == {*hosts, "rates.ecb.europa.eu"}
+
+
 def test_one_external_host_on_two_ports_is_refused() -> None:
     tree = changed("prod")
     tree["access"]["egress"]["bank-b-rates"] = {"service": "bank-b/worker", "host": "rates.ecb.europa.eu", "port": 8443}
