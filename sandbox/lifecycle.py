@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pulumi.automation import events
 
@@ -21,6 +21,10 @@ from sandbox.session import (
     scrubbed_environment,
 )
 from sandbox.standin.provider import DRIFT_VARIABLE
+
+ONE_CHECKPOINT: Final = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+"""The state is written once, at the end: written after every step, thousands of resources cost their square, and a rehearsal
+has nothing to lose half-way."""
 
 
 @dataclass
@@ -104,6 +108,6 @@ def lifecycle(stack: str, program: Program, place: Place, report: Callable[[str]
             engine=resolve(report),
             plugins=chosen(),
             place=place,
-            env={DRIFT_VARIABLE: str(drift)},
+            env={DRIFT_VARIABLE: str(drift), **ONE_CHECKPOINT},
         )
         yield Lifecycle(session, drift)
