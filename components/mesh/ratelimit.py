@@ -1,8 +1,9 @@
 """The global rate limiter: envoyproxy/ratelimit in namespace rate-limit, asked by the ingress gateway before a request goes on.
 
 Guarantees: no request is let through uncounted. Without counters the service is not ready and answers nobody, and the gateway's
-filter refuses what it cannot ask about (the mesh compiler sets that). Counters lie in a Valkey that knows this service by its
-client certificate. Relies on: the namespace, that Valkey and the certificate (the tenancy layer's objects, given by the region).
+filter refuses what it cannot ask about (the mesh compiler sets that). It is called over the mesh's mTLS, by its sidecar; the
+counters lie outside the mesh, in a Valkey that knows this service by its client certificate. Relies on: the namespace, which
+asks for injection, that Valkey and the certificate (the tenancy layer's objects, given by the region).
 """
 
 import hashlib
