@@ -149,6 +149,23 @@ def test_one_edge_is_one_certificate_and_one_user_and_removing_it_touches_nothin
     assert not [volume for volume in spec["volumes"] if volume["name"] == "store-sessions"]
 
 
+def test_each_edge_has_its_certificate_in_its_own_tenants_namespace_where_its_service_runs():
+    data = changed("dev")
+    data["tenants"]["bank-b"]["services"]["worker"]["regions"] = ["eu-central-1"]
+    graph = graph_of(data)
+    for region, running in ((HOME, {"bank-b-trans-ledger", "bank-b-trans-sessions"}), ("eu-central-1", None)):
+        for tenant in ("bank-a", "bank-b"):
+            clients = {
+                each["metadata"]["name"].removesuffix("-client-tls"): each["spec"]["commonName"]
+                for each in store_objects(graph, region, tenant)
+                if each["kind"] == "Certificate" and each["metadata"]["name"].endswith("-client-tls")
+            }
+            edges = {edge.key: edge.service.name for edge in graph.data if edge.store.tenant == tenant}
+            if running is not None and tenant == "bank-b":
+                edges = {key: name for key, name in edges.items() if key in running}
+            assert clients == edges
+
+
 def test_two_edges_to_one_store_mount_one_certificate_and_grant_the_wider_right():
     data = changed("dev")
     data["access"]["data"]["another"] = {"service": "bank-a/trans-ms", "store": "bank-a/sessions", "privileges": "read"}
