@@ -210,3 +210,9 @@ def test_one_layer_can_be_judged_alone() -> None:
     assert (kubernetes, cilium) == ((closed,), (CALLER, CALLEE))
     assert one([*kubernetes], *SERVICES, 5432).ingress.policies == ("NetworkPolicy/bank-a/closed",)
     assert one([*cilium], *SERVICES, 5432).allowed
+
+
+def test_a_default_deny_names_the_policies_that_switch_it_on() -> None:
+    outward = cnp("out", "db", egress=[{}])
+    side = one([CALLEE, outward], "bank-b/api", "bank-a/db", 5432).ingress
+    assert (side.reason, side.policies) == ("default-deny", ("CiliumNetworkPolicy/bank-a/db",))
