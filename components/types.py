@@ -82,6 +82,9 @@ Image = Annotated[str, *_IMAGE]
 _COUNTRY = matching(r"[A-Z]{2}", "use the two capital letters of ISO 3166, for example IE")
 CountryCode = Annotated[str, BeforeValidator(_text), *_COUNTRY]
 
+_COORDINATE = matching(r"[A-Za-z0-9_-]{43}", "use the 43 base64url characters of a P-256 coordinate, without padding")
+Coordinate = Annotated[str, *_COORDINATE]
+
 _MEMORY = matching(r"[1-9]\d{0,5}(Mi|Gi)", "add the unit, for example 256Mi or 2Gi")
 Memory = Annotated[str, BeforeValidator(_text), *_MEMORY]
 _CPU = matching(r"[1-9]\d{0,5}m", "write CPU in millicores with the unit, for example 250m")

@@ -10,8 +10,15 @@ from components.assembly.place import ClusterPlace
 from components.assembly.service_mesh import ServiceMesh, ServiceMeshArgs
 from components.assembly.trust import Trust, TrustArgs
 from components.base import Component
-from components.graph.names import BUNDLE_PORT, EASTWEST, EASTWEST_PORT, INGRESS, INGRESS_PORT, SPIRE_SERVER_NAMESPACE
-from components.identity.federation import bundle_host
+from components.graph.names import (
+    BUNDLE_PORT,
+    EASTWEST,
+    EASTWEST_PORT,
+    INGRESS,
+    INGRESS_PORT,
+    SPIRE_SERVER_NAMESPACE,
+    bundle_host,
+)
 from components.identity.spire import SERVER_SERVICE
 from components.manifests import Manifest, ManifestsArgs, OperatorsManifests
 from components.network.addresses import eastwest_address

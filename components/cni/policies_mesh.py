@@ -41,6 +41,7 @@ from components.graph.names import (
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     VALKEY_PORT,
+    bundle_host,
     service_host,
 )
 
@@ -136,13 +137,13 @@ def _spire(graph: Graph, region: str) -> Iterator[Policy]:
 
 
 def _bundle(graph: Graph, peer: str, server: Pods) -> Policy:
-    """Another region's bundle endpoint, at its fixed addresses; the name it is asked by is its load balancer's, by AWS."""
+    """Another region's bundle endpoint, at its fixed addresses, and the private name it is asked by."""
     return Policy(
         name=f"bundle-{peer}",
         subject=server,
         egress=(
             Flow(peer=Networks(cidrs=eastwest_cidrs(graph, peer)), ports=(BUNDLE_PORT,)),
-            Flow(peer=Lookups(patterns=(f"*.elb.{peer}.amazonaws.com",))),
+            Flow(peer=Lookups(names=(bundle_host(graph.trust_domain(peer)),))),
         ),
     )
 

@@ -87,3 +87,8 @@ def service_host(tenant: str, service: str) -> str:
 def every_region_host(tenant: str, service: str) -> str:
     """The name that stands for the service in every region it runs in; the caller's own region first."""
     return f"{service}.{tenant}.{EVERY_REGION_DOMAIN}"
+
+
+def bundle_host(trust_domain: str) -> str:
+    """The private name of a trust domain's bundle endpoint, in the hosted zone named after the trust domain."""
+    return f"spire.{trust_domain}"

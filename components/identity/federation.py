@@ -15,7 +15,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import Component
-from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SERVER_NAMESPACE
+from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SERVER_NAMESPACE, bundle_host
 from components.identity.spire import BUNDLE_CONFIG_MAP, BUNDLE_KEY
 
 
@@ -23,11 +23,6 @@ class BundleError(pulumi.RunError):
     """A region's SPIRE has published no usable trust bundle."""
 
     user_facing = True
-
-
-def bundle_host(trust_domain: str) -> str:
-    """The private name of a trust domain's bundle endpoint."""
-    return f"spire.{trust_domain}"
 
 
 def published_bundle(trust_domain: str, data: Mapping[str, str] | None) -> str:

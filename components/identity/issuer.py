@@ -30,8 +30,9 @@ POD_LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/name": "keycloakx", "
 SERVICE: Final = "keycloak-keycloakx-http"
 HTTP_PORT: Final = 80
 CONTAINER_PORT: Final = 8080
-CLUSTER_PORT: Final = 7800
-"""Keycloak's own cluster protocol, mTLS by itself; it carries pod addresses, which the sidecar would refuse."""
+CLUSTER_PORTS: Final = (7800, 57800)
+"""Keycloak's own cluster protocol and its failure detection, mTLS by themselves; they call pod addresses, which the sidecar would
+refuse."""
 REPLICAS: Final = 3
 DATASTORE_FILES: Final = "/run/keycloak/datastore"
 REALM_CONFIG_MAP: Final = "keycloak-realm"
@@ -51,18 +52,23 @@ def realm_of(issuer: str) -> str:
     return realm
 
 
+def _attributes(client: Client) -> dict[str, str]:
+    if client.settings.grant == "authorization_code":
+        return {"pkce.code.challenge.method": "S256", "use.refresh.tokens": "true"}
+    keys = [
+        {"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": kid, "x": key.x, "y": key.y}
+        for kid, key in sorted(client.settings.public_keys.items())
+    ]
+    return {
+        "use.jwks.string": "true",
+        "jwks.string": json.dumps({"keys": keys}, sort_keys=True),
+        "token.endpoint.auth.signing.alg": "ES256",
+        "use.refresh.tokens": "false",
+    }
+
+
 def _client(client: Client, audience: str) -> dict[str, Any]:
     people = client.settings.grant == "authorization_code"
-    attributes = (
-        {"pkce.code.challenge.method": "S256", "use.refresh.tokens": "true"}
-        if people
-        else {
-            "use.jwks.url": "true",
-            "jwks.url": client.settings.jwks_url,
-            "token.endpoint.auth.signing.alg": "PS256",
-            "use.refresh.tokens": "false",
-        }
-    )
     return {
         "clientId": client.client_id,
         "enabled": True,
@@ -76,7 +82,7 @@ def _client(client: Client, audience: str) -> dict[str, Any]:
         "fullScopeAllowed": False,
         "redirectUris": list(client.settings.redirect_uris),
         "webOrigins": ["+"] if people else [],
-        "attributes": attributes,
+        "attributes": _attributes(client),
         # A person's token carries the scopes the application asked for; a machine has nobody who could ask.
         "defaultClientScopes": ["basic"] if people else ["basic", *sorted(client.settings.scopes)],
         "optionalClientScopes": sorted(client.settings.scopes) if people else [],
@@ -145,7 +151,7 @@ class IssuerArgs:
 
 def chart_values(args: IssuerArgs) -> dict[str, Any]:
     """Values of the chart; where it says text it takes a template, and JSON is YAML."""
-    store, host = args.datastore, urlsplit(args.issuer)
+    store, host, ports = args.datastore, urlsplit(args.issuer), ",".join(map(str, CLUSTER_PORTS))
     secure = {
         "sslmode": "verify-full",
         "sslrootcert": f"{DATASTORE_FILES}/ca.crt",
@@ -174,8 +180,8 @@ def chart_values(args: IssuerArgs) -> dict[str, Any]:
         },
         "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
         "podAnnotations": {
-            "traffic.sidecar.istio.io/excludeInboundPorts": str(CLUSTER_PORT),
-            "traffic.sidecar.istio.io/excludeOutboundPorts": str(CLUSTER_PORT),
+            "traffic.sidecar.istio.io/excludeInboundPorts": ports,
+            "traffic.sidecar.istio.io/excludeOutboundPorts": ports,
         },
         "podDisruptionBudget": {"minAvailable": REPLICAS - 1},
         "topologySpreadConstraints": json.dumps([spread]),

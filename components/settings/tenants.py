@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.settings.base import Model, Problem
-from components.types import Cpu, Image, IssuerUrl, Memory, Name, Port, RegionCode, Scope, Storage
+from components.types import Coordinate, Cpu, Image, IssuerUrl, Memory, Name, Port, RegionCode, Scope, Storage
 
 PROXY_CPU_MILLICORES = 100
 PROXY_MEMORY_MEBIBYTES = 256
@@ -97,6 +97,15 @@ class CacheSettings(Model):
     """Instances per region."""
 
 
+class PublicKeySettings(Model):
+    """A P-256 public key as a JSON Web Key spells it (RFC 7518, 6.2.1); it signs with ES256."""
+
+    x: Coordinate
+    """X coordinate, base64url."""
+    y: Coordinate
+    """Y coordinate, base64url."""
+
+
 class ClientSettings(Model):
     """An OIDC client of the tenant: an application people use, or a partner's machine."""
 
@@ -106,14 +115,15 @@ class ClientSettings(Model):
     """The scopes it may be given."""
     redirect_uris: tuple[IssuerUrl, ...] = ()
     """With `authorization_code`: where people return to, in full; no wildcard."""
-    jwks_url: IssuerUrl | None = None
-    """With `client_credentials`: where the machine publishes its public keys."""
+    public_keys: dict[Name, PublicKeySettings] = Field(default_factory=dict)
+    """With `client_credentials`: the machine's public keys by key id. They stand here, where a review sees them change, and not
+    at a URL that the issuer would have to reach."""
 
     def problems(self) -> Iterator[Problem]:
         if self.grant == "authorization_code" and not self.redirect_uris:
             yield Problem(("redirect_uris",), [], "name the pages people return to after they log in, in full")
-        if self.grant == "client_credentials" and self.jwks_url is None:
-            yield Problem(("jwks_url",), None, "name the URL of the machine's public keys; it is given no secret")
+        if self.grant == "client_credentials" and not self.public_keys:
+            yield Problem(("public_keys",), {}, "give the machine's public key by its key id; it is given no secret")
 
 
 class UsageSettings(Model):
