@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.graph.model import Graph
@@ -57,6 +57,7 @@ def test_the_spelling_means_what_the_settings_mean(pattern: str, path: str) -> N
 
 
 @given(PATTERNS, REQUESTS)
+@example("/{x}/a.b", "/c/aXb")
 def test_the_gateway_routes_what_it_authorizes_and_nothing_else(pattern: str, path: str) -> None:
     public, match = "/bank-a" + path, uri_match(pattern, "/bank-a")
     routed = {
