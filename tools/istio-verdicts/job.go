@@ -39,7 +39,7 @@ type proxySpec struct {
 	ServiceAccount string            `json:"service_account"`
 	Port           int               `json:"port"`    // the workload's port; a Service that selects it may add more
 	Kind           string            `json:"kind"`    // sidecar or gateway
-	Secrets        string            `json:"secrets"` // folder of file SDS: <secret name>.json
+	Secrets        string            `json:"secrets"` // what its static secrets are named after: <secrets>/<secret name>
 }
 
 type manifest struct {

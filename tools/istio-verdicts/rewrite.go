@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"net"
-	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -85,7 +83,7 @@ func (r *rewriter) listener(
 	return fit, nil
 }
 
-// transport turns SDS over the agent's socket into SDS from files; what is matched in certificates stays.
+// transport turns SDS over the agent's socket into static secrets named <secrets>/<name>; what is matched stays.
 func transport(chain *listener.FilterChain, secrets string) error {
 	if chain.TransportSocket == nil || chain.TransportSocket.Name != wellknown.TransportSocketTLS {
 		return nil
@@ -102,13 +100,8 @@ func transport(chain *listener.FilterChain, secrets string) error {
 		if reference == nil {
 			continue
 		}
-		file := filepath.Join(secrets, url.QueryEscape(reference.Name)+".json")
-		reference.SdsConfig = &core.ConfigSource{
-			ResourceApiVersion: core.ApiVersion_V3,
-			ConfigSourceSpecifier: &core.ConfigSource_PathConfigSource{
-				PathConfigSource: &core.PathConfigSource{Path: file},
-			},
-		}
+		// Static, because every watched file costs Envoy one of the machine's few inotify instances.
+		reference.Name, reference.SdsConfig = secrets+"/"+reference.Name, nil
 	}
 	chain.TransportSocket.ConfigType = &core.TransportSocket_TypedConfig{TypedConfig: protoconv.MessageToAny(context)}
 	return nil
