@@ -120,7 +120,7 @@ def built(
         objects: manifests of Istio's kinds and of v1 Services; every one with a namespace.
         mesh_config: YAML, as in the ConfigMap's `mesh` key.
         proxies: the proxies to build for; their names are unique.
-        folder: where jobs, secrets and logs lie.
+        folder: where jobs, results and logs lie.
         jwks: the key sets `jwksUri`s stand for; nothing is fetched.
         custom: `drop` leaves CUSTOM policies out, `host:port` asks the gRPC server there.
 
