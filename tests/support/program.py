@@ -32,6 +32,12 @@ def validation_options(certificate: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def published(config_map: dict[str, Any]) -> dict[str, Any]:
+    """What a region's SPIRE server publishes, for the one ConfigMap that is read and not made."""
+    key = {"use": "x509-svid", "kty": "EC", "crv": "P-256", "x": "eA", "y": "eQ", "x5c": ["Y2VydA=="]}
+    return {} if "data" in config_map else {"data": {"bundle.spiffe": json.dumps({"keys": [key], "spiffe_sequence": 1})}}
+
+
 OUTPUTS: dict[str, Answer] = {
     "eks:index:Cluster": {
         "kubeconfig": {"clusters": [{"cluster": {"server": "https://abc.eks.internal", "certificate-authority-data": "Q0E="}}]},
@@ -40,6 +46,8 @@ OUTPUTS: dict[str, Answer] = {
     "aws:acm/certificate:Certificate": validation_options,
     "aws:apigateway/restApi:RestApi": {"executionArn": "arn:aws:execute-api:eu-west-1:111122223333:abc"},
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 3},
+    "aws:route53/zone:Zone": {"zoneId": "Z0123456789ABCDEFGHIJ"},
+    "kubernetes:core/v1:ConfigMap": published,
 }
 """What is answered beyond the inputs, where the program reads it; the component's children are the engine tier's."""
 
