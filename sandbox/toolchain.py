@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-MINIMUM_GO: Final = (1, 25)
+MINIMUM_GO: Final = (1, 26)
 _TICK_SECONDS: Final = 1.0
 
 

@@ -21,6 +21,7 @@ from components.operators.cert_manager import CertManager, CertManagerArgs
 from components.operators.database_operator import DatabaseOperator, DatabaseOperatorArgs
 from components.operators.external_dns import ExternalDns, ExternalDnsArgs
 from components.operators.metrics_server import MetricsServer, MetricsServerArgs
+from components.tenancy.certificates import product_authority, product_issuer
 from components.tenancy.namespace import platform_namespaces
 from components.tenancy.postgres import STORAGE_CLASS
 
@@ -82,14 +83,33 @@ class Ground(Component, token="zerotrust:operators:Ground"):
             opts=self.child(),
         )
         self.rules = (*namespaces.ready, *network.ready)
-        certificates = CertManager(f"{name}-certificates", CertManagerArgs(after=self.rules), opts=self.child())
+        products = sorted({tenant.product for tenant in place.graph.settings.tenants.values() if tenant.product is not None})
+        certificates = CertManager(
+            f"{name}-certificates",
+            CertManagerArgs(after=self.rules, cluster_issuers=[product_issuer(product).name for product in products]),
+            opts=self.child(),
+        )
+        authorities = [
+            TenancyManifests(
+                f"{name}-product-{product}",
+                ManifestsArgs(objects=product_authority(product), after=certificates.ready),
+                opts=self.child(),
+            )
+            for product in products
+        ]
         databases = DatabaseOperator(
             f"{name}-databases", DatabaseOperatorArgs(after=[*self.rules, *certificates.ready]), opts=self.child()
         )
         MetricsServer(f"{name}-metrics", MetricsServerArgs(after=[*self.rules, *certificates.ready]), opts=self.child())
         self.load_balancer_controller = self._load_balancers(name, args, certificates.ready)
         self.external_dns = self._names(name, args)
-        self.ready = (*self.rules, *storage.ready, *certificates.ready, *databases.ready)
+        self.ready = (
+            *self.rules,
+            *storage.ready,
+            *certificates.ready,
+            *databases.ready,
+            *(made for each in authorities for made in each.ready),
+        )
         self.register_outputs({})
 
     def _role(self, name: str, place: ClusterPlace, namespace: str, account: str, document: pulumi.Output[str]) -> PodIdentity:

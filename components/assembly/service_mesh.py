@@ -12,6 +12,7 @@ import pulumi
 
 from components.assembly.place import ClusterPlace
 from components.base import Component
+from components.decision.objects import region_objects as decision_objects
 from components.graph.names import GATEWAYS, INGRESS, ISSUER_NAMESPACE, RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE
 from components.identity.issuer import Issuer, IssuerArgs
 from components.identity.spire import Datastore
@@ -108,7 +109,12 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
         rules = MeshManifests(
             f"{name}-rules",
             ManifestsArgs(
-                objects=(*region_objects(graph, place.region), *issuer_objects(graph, place.region)), after=istio.ready
+                objects=(
+                    *region_objects(graph, place.region),
+                    *decision_objects(graph, place.region),
+                    *issuer_objects(graph, place.region),
+                ),
+                after=istio.ready,
             ),
             opts=self.child(),
         )

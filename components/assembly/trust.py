@@ -19,6 +19,7 @@ from components.identity.spire import (
     SERVER_SERVICE_ACCOUNT,
     Datastore,
     Kinds,
+    KindsArgs,
     TrustDomain,
     TrustDomainArgs,
     kms_policy,
@@ -70,7 +71,7 @@ class Trust(Component, token="zerotrust:identity:Trust"):
         place = args.place
         graph, context = place.graph, place.context
         self.trust_domain = graph.trust_domain(place.region)
-        kinds = Kinds(f"{name}-kinds", args.after, opts=self.child())
+        kinds = Kinds(f"{name}-kinds", KindsArgs(after=args.after), opts=self.child())
         wanted = datastore(place)
         database = IdentityManifests(
             f"{name}-datastore",

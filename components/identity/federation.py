@@ -15,7 +15,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import Component
-from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SERVER_NAMESPACE, bundle_host
+from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SYSTEM_NAMESPACE, bundle_host
 from components.identity.spire import BUNDLE_CONFIG_MAP, BUNDLE_KEY
 
 
@@ -38,7 +38,7 @@ def published_bundle(trust_domain: str, data: Mapping[str, str] | None) -> str:
         keys = []
     if not any(isinstance(key, dict) and key.get("use") == "x509-svid" for key in keys):
         msg = (
-            f"trust domain {trust_domain}: ConfigMap {SPIRE_SERVER_NAMESPACE}/{BUNDLE_CONFIG_MAP} has no X.509 authority under "
+            f"trust domain {trust_domain}: ConfigMap {SPIRE_SYSTEM_NAMESPACE}/{BUNDLE_CONFIG_MAP} has no X.509 authority under "
             f"{BUNDLE_KEY}; see that its spire-server pods are ready, then run pulumi up again"
         )
         raise BundleError(msg)
@@ -80,7 +80,7 @@ class Federation(Component, token="zerotrust:identity:Federation"):
         super().__init__(name, opts)
         published = k8s.core.v1.ConfigMap.get(
             f"{name}-bundle",
-            f"{SPIRE_SERVER_NAMESPACE}/{BUNDLE_CONFIG_MAP}",
+            f"{SPIRE_SYSTEM_NAMESPACE}/{BUNDLE_CONFIG_MAP}",
             opts=pulumi.ResourceOptions(parent=self, provider=args.peer_cluster, depends_on=list(args.peer_ready)),
         )
         bundle = published.data.apply(lambda data: published_bundle(args.trust_domain, data))

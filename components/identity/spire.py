@@ -275,19 +275,27 @@ def server_budget() -> Manifest:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class KindsArgs:
+    """The custom kinds of one cluster."""
+
+    after: Sequence[pulumi.Resource]
+    """Gates the release itself: the namespace."""
+
+
 class Kinds(Component, token="zerotrust:identity:Kinds"):
     """SPIRE's custom kinds; a chart of its own, before everything of SPIRE."""
 
     ready: tuple[pulumi.Resource, ...]
 
-    def __init__(self, name: str, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: KindsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         release = install(
             f"{name}-spire-crds",
             "spire-crds",
             namespace=SPIRE_SERVER_NAMESPACE,
             values={},
-            opts=self.child(depends_on=list(after)),
+            opts=self.child(depends_on=list(args.after)),
         )
         self.ready = (release,)
         self.register_outputs({})

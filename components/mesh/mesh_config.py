@@ -12,9 +12,6 @@ from components.mesh.authorization import OPA_PROVIDER
 from components.mesh.scope import OPA_HOST, REGISTRY_ONLY
 from components.mesh.telemetry import access_log_provider
 
-EXCLUDED_IP_RANGES: Final = ("169.254.169.254/32", "169.254.170.23/32")
-"""Instance metadata and EKS Pod Identity: never through a sidecar. Istio has no mesh-wide field for it; the chart's value
-`global.proxy.excludeIPRanges` takes the two, joined by a comma."""
 SOCKET_FILE: Final = "spire-agent.sock"
 """The agent's own name for its socket. A name other than Istio's default makes a proxy without SPIRE fail instead of asking
 istiod for a certificate."""

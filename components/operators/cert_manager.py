@@ -15,8 +15,8 @@ from components.base import Component
 from components.graph.names import CERTIFICATES_NAMESPACE
 from components.helm import install, pod_resources, spread_over_zones, system_placement
 
-APPROVED: Final = ("issuers.cert-manager.io/*",)
-"""A ClusterIssuer would be one authority for every tenant: its requests stay unapproved."""
+OWN_ISSUERS: Final = "issuers.cert-manager.io/*"
+"""Of each namespace. A ClusterIssuer could sign for every tenant: requests to one that is not named stay unapproved."""
 PRIORITY: Final = "system-cluster-critical"
 WEBHOOK_SECONDS: Final = 10
 
@@ -27,9 +27,11 @@ class CertManagerArgs:
 
     after: Sequence[pulumi.Resource]
     """Gates the release itself: the namespace, nodes and DNS, the monitoring kinds."""
+    cluster_issuers: Sequence[str] = ()
+    """Names of the ClusterIssuers it may sign for: those of products over several namespaces."""
 
 
-def chart_values() -> dict[str, Any]:
+def chart_values(cluster_issuers: Sequence[str] = ()) -> dict[str, Any]:
     """The chart's values; its schema is closed, an unknown key fails the installation."""
 
     def spread(component: str) -> list[dict[str, Any]]:
@@ -59,7 +61,7 @@ def chart_values() -> dict[str, Any]:
         },
         "cainjector": part("cainjector", 2, "128Mi"),
         "startupapicheck": {"enabled": True, **system_placement()},  # the release is ready when the webhook answers
-        "approveSignerNames": list(APPROVED),
+        "approveSignerNames": [OWN_ISSUERS, *(f"clusterissuers.cert-manager.io/{name}" for name in sorted(cluster_issuers))],
         "enableCertificateOwnerRef": True,  # no key outlives its certificate
         "prometheus": {"enabled": True, "servicemonitor": {"enabled": True}},
     }
@@ -76,7 +78,7 @@ class CertManager(Component, token="zerotrust:operators:CertManager"):
             f"{name}-release",
             "cert-manager",
             namespace=CERTIFICATES_NAMESPACE,
-            values=chart_values(),
+            values=chart_values(args.cluster_issuers),
             opts=self.child(depends_on=list(args.after)),
         )
         self.ready = (release,)

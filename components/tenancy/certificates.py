@@ -1,13 +1,16 @@
-"""Certificates of the data stores, which stand outside the mesh: one authority per namespace, issued by cert-manager.
+"""Certificates of the data stores, which stand outside the mesh: one authority per namespace or product, by cert-manager.
 
-A namespace's authority signs for nobody else, so a certificate of one tenant opens no store of another. Its key lies in the
-namespace; RBAC gives no tenant principal the right to read secrets or to create certificates there. Relies on:
-cert-manager's CRDs.
+A namespace's authority signs for nobody else, so a certificate of one tenant opens no store of another. Namespaces of one
+product, which may use each other's stores, have one authority together; its key lies with cert-manager. RBAC gives no tenant
+principal the right to read secrets or to create certificates. Relies on: cert-manager's CRDs, and on its approving exactly
+these issuers.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from components.graph.names import CERTIFICATES_NAMESPACE
 from components.manifests import Manifest, manifest
 
 API: Final = "cert-manager.io/v1"
@@ -24,31 +27,60 @@ LEAF_RENEW_HOURS: Final = 10 * 24
 Usage = Literal["server auth", "client auth"]
 
 
-def authority(namespace: str, labels: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
-    """The namespace's certificate authority: an issuer that signs its own root, the root, and the issuer of everything else.
+@dataclass(frozen=True, kw_only=True)
+class Issuer:
+    """Who signs a certificate."""
 
-    The root's key is kept at renewal (`Never`): a new key would make every certificate in use untrusted at once.
-    """
-    root = _certificate(
-        namespace,
-        ROOT,
-        {
-            "isCA": True,
-            "commonName": f"{namespace} {AUTHORITY}",
-            "secretName": ROOT,
-            "duration": f"{ROOT_HOURS}h",
-            "renewBefore": f"{ROOT_RENEW_HOURS}h",
-            "privateKey": {"algorithm": "ECDSA", "size": 384, "rotationPolicy": "Never"},
-            "usages": ["cert sign", "crl sign"],
-            "issuerRef": _issuer(BOOTSTRAP),
-        },
-        labels,
-    )
+    kind: Literal["Issuer", "ClusterIssuer"] = "Issuer"
+    name: str = AUTHORITY
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """As a Certificate names it."""
+        return {"kind": self.kind, "name": self.name, "group": "cert-manager.io"}
+
+
+OWN: Final = Issuer()
+"""The authority of the certificate's own namespace."""
+
+
+def product_issuer(product: str) -> Issuer:
+    """The authority of a product's namespaces."""
+    return Issuer(kind="ClusterIssuer", name=f"product-{product}")
+
+
+def authority(namespace: str, labels: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
+    """The namespace's certificate authority: an issuer that signs its own root, the root, and the issuer of everything else."""
     return (
         manifest(API, "Issuer", BOOTSTRAP, namespace=namespace, labels=labels, spec={"selfSigned": {}}),
-        root,
+        _root(namespace, ROOT, f"{namespace} {AUTHORITY}", BOOTSTRAP, labels),
         manifest(API, "Issuer", AUTHORITY, namespace=namespace, labels=labels, spec={"ca": {"secretName": ROOT}}),
     )
+
+
+def product_authority(product: str) -> tuple[Manifest, ...]:
+    """A product's certificate authority: its root lies with cert-manager, which signs for the product's namespaces by it."""
+    name = product_issuer(product).name
+    return (
+        manifest(API, "Issuer", f"{name}-bootstrap", namespace=CERTIFICATES_NAMESPACE, spec={"selfSigned": {}}),
+        _root(CERTIFICATES_NAMESPACE, f"{name}-root", f"{product} {AUTHORITY}", f"{name}-bootstrap", None),
+        manifest(API, "ClusterIssuer", name, spec={"ca": {"secretName": f"{name}-root"}}),
+    )
+
+
+def _root(namespace: str, name: str, common_name: str, bootstrap: str, labels: Mapping[str, str] | None) -> Manifest:
+    """The key is kept at renewal (`Never`): a new key would make every certificate in use untrusted at once."""
+    spec = {
+        "isCA": True,
+        "commonName": common_name,
+        "secretName": name,
+        "duration": f"{ROOT_HOURS}h",
+        "renewBefore": f"{ROOT_RENEW_HOURS}h",
+        "privateKey": {"algorithm": "ECDSA", "size": 384, "rotationPolicy": "Never"},
+        "usages": ["cert sign", "crl sign"],
+        "issuerRef": Issuer(name=bootstrap).reference,
+    }
+    return _certificate(namespace, name, spec, labels)
 
 
 def leaf(
@@ -61,8 +93,9 @@ def leaf(
     labels: Mapping[str, str] | None = None,
     secret_labels: Mapping[str, str] | None = None,
     der: bool = False,
+    issuer: Issuer = OWN,
 ) -> Manifest:
-    """One certificate of the namespace's authority, with a new key at every renewal, in a secret of the same name.
+    """One certificate of the namespace's or product's authority, with a new key at every renewal, in a secret of its name.
 
     The secret holds `ca.crt`, `tls.crt` and `tls.key`, with `der` also `key.der`. `common_name` is what the store knows the
     holder by.
@@ -74,7 +107,7 @@ def leaf(
         "renewBefore": f"{LEAF_RENEW_HOURS}h",
         "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
         "usages": ["digital signature", *usages],
-        "issuerRef": _issuer(AUTHORITY),
+        "issuerRef": issuer.reference,
     }
     if dns_names:
         spec["dnsNames"] = list(dns_names)
@@ -87,7 +120,3 @@ def leaf(
 
 def _certificate(namespace: str, name: str, spec: dict[str, Any], labels: Mapping[str, str] | None) -> Manifest:
     return manifest(API, "Certificate", name, namespace=namespace, labels=labels, spec={"revisionHistoryLimit": 1, **spec})
-
-
-def _issuer(name: str) -> dict[str, str]:
-    return {"kind": "Issuer", "name": name, "group": "cert-manager.io"}

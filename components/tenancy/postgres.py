@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL
 from components.manifests import Manifest, manifest
 from components.settings.tenants import mebibytes, millicores
-from components.tenancy.certificates import leaf
+from components.tenancy.certificates import OWN, Issuer, leaf
 from components.tenancy.pods import CPU_BURST, HOST, ZONE
 
 API: Final = "postgresql.cnpg.io/v1"
@@ -40,6 +40,7 @@ class Postgres:
     cpu: str
     memory: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    issuer: Issuer = OWN
     login: Literal["certificate_and_password", "certificate"] = "certificate_and_password"
     """`certificate`: the common name is the user and nothing else is asked, for the one client of a platform database."""
 
@@ -115,6 +116,7 @@ def postgres_cluster(wanted: Postgres) -> tuple[Manifest, ...]:
             dns_names=names,
             labels=labels,
             secret_labels=RELOADED,
+            issuer=wanted.issuer,
         ),
         leaf(
             wanted.namespace,
@@ -123,6 +125,7 @@ def postgres_cluster(wanted: Postgres) -> tuple[Manifest, ...]:
             usages=("client auth",),
             labels=labels,
             secret_labels=RELOADED,
+            issuer=wanted.issuer,
         ),
         manifest(API, "Cluster", wanted.name, namespace=wanted.namespace, labels=labels, spec=cluster_spec(wanted)),
     )
@@ -137,6 +140,7 @@ def postgres_client(wanted: Postgres, *, der: bool = False) -> Manifest:
         usages=("client auth",),
         labels={**wanted.labels, SERVICE_LABEL: wanted.name},
         der=der,
+        issuer=wanted.issuer,
     )
 
 

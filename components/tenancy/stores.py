@@ -11,7 +11,7 @@ from components.graph.model import Data, Graph, Store, Workload
 from components.graph.names import TENANT_LABEL
 from components.manifests import WITHOUT_AWAIT, Manifest
 from components.settings.tenants import CacheSettings, DatabaseSettings
-from components.tenancy.certificates import authority, leaf
+from components.tenancy.certificates import OWN, Issuer, authority, leaf, product_issuer
 from components.tenancy.postgres import Postgres, postgres_cluster, postgres_monitor
 from components.tenancy.valkey import Valkey, valkey_cache
 
@@ -21,6 +21,18 @@ CLIENT: Final = "client-tls"
 def client_secret(edge: Data) -> str:
     """The secret with the certificate that an edge's service shows to its store."""
     return f"{edge.key}-{CLIENT}"
+
+
+def issuer_of(graph: Graph, tenant: str) -> Issuer:
+    """Who signs the certificates of a tenant's stores and of their clients."""
+    product = graph.settings.tenants[tenant].product
+    return OWN if product is None else product_issuer(product)
+
+
+def common_name(edge: Data) -> str:
+    """What a store knows the edge's service by: its name, and before it the tenant where an authority signs for several."""
+    service = edge.service
+    return service.name if service.tenant == edge.store.tenant else f"{service.tenant}.{service.name}"
 
 
 def edges_by_store(graph: Graph, workload: Workload) -> dict[str, tuple[Data, ...]]:
@@ -50,6 +62,7 @@ def postgres_of(graph: Graph, store: Store) -> Postgres:
         cpu=settings.cpu,
         memory=settings.memory,
         labels={TENANT_LABEL: store.tenant},
+        issuer=issuer_of(graph, store.tenant),
     )
 
 
@@ -59,7 +72,7 @@ def valkey_of(graph: Graph, store: Store) -> Valkey:
     if not isinstance(settings, CacheSettings):
         msg = f"{store.ref} is no cache"
         raise TypeError(msg)
-    services = {edge.service.name: edge.service for edge in graph.data_to(store)}
+    services = {common_name(edge): edge.service for edge in graph.data_to(store)}
     return Valkey(
         namespace=store.tenant,
         name=store.name,
@@ -68,6 +81,7 @@ def valkey_of(graph: Graph, store: Store) -> Valkey:
         memory=settings.memory,
         users={name: granted(edges_by_store(graph, service)[store.name]) for name, service in sorted(services.items())},
         labels={TENANT_LABEL: store.tenant},
+        issuer=issuer_of(graph, store.tenant),
     )
 
 
@@ -79,21 +93,28 @@ def store_host(graph: Graph, store: Store, *, writable: bool) -> str:
 
 
 def store_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
-    """The tenant's authority, stores and client certificates in a region; nothing for a tenant without a store."""
-    stores = graph.stores_of(tenant)
-    if not stores:
-        return ()
-    labels = {TENANT_LABEL: tenant}
-    made = [*authority(tenant, labels)]
+    """The tenant's authority and stores in a region, and the certificates by which its services use a store.
+
+    A tenant of a product has no authority of its own: the product's stands with cert-manager.
+    """
+    stores, labels, issuer = graph.stores_of(tenant), {TENANT_LABEL: tenant}, issuer_of(graph, tenant)
+    made = [*authority(tenant, labels)] if stores and issuer == OWN else []
     for store in stores:
         if store.kind == "database":
             made += postgres_cluster(postgres_of(graph, store))
         else:
             made += valkey_cache(valkey_of(graph, store))
     made += [
-        leaf(tenant, client_secret(edge), common_name=edge.service.name, usages=("client auth",), labels=labels)
+        leaf(
+            tenant,
+            client_secret(edge),
+            common_name=common_name(edge),
+            usages=("client auth",),
+            labels=labels,
+            issuer=issuer,
+        )
         for edge in graph.data
-        if edge.store.tenant == tenant and region in edge.service.regions
+        if edge.service.tenant == tenant and region in edge.service.regions
     ]
     return tuple(made)
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL, VALKEY_PORT
 from components.manifests import WITHOUT_AWAIT, Manifest, manifest
 from components.settings.tenants import CACHE_CPU_MILLICORES, mebibytes
-from components.tenancy.certificates import leaf
+from components.tenancy.certificates import OWN, Issuer, leaf
 from components.tenancy.pods import SECRET_MODE, container_security, pod_security, spread
 
 USER: Final = 10002
@@ -50,6 +50,7 @@ class Valkey:
     users: Mapping[str, Privileges]
     """Common names of client certificates, and what each may do."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    issuer: Issuer = OWN
 
     @property
     def secret(self) -> str:
@@ -128,6 +129,7 @@ def valkey_cache(wanted: Valkey) -> tuple[Manifest, ...]:
             usages=("server auth", "client auth"),
             dns_names=(wanted.service, f"*.{wanted.service}"),
             labels=selector,
+            issuer=wanted.issuer,
         ),
         manifest(
             "v1",

@@ -118,7 +118,7 @@ def _spiffe_bundle(urn: str) -> dict[str, Any]:
     return {"data": {"bundle.spiffe": json.dumps({"keys": [key], "spiffe_sequence": 1})}}
 
 
-_PUBLISHED = {("kubernetes:core/v1:ConfigMap", "spire-server/spire-bundle"): _spiffe_bundle}
+_PUBLISHED = {("kubernetes:core/v1:ConfigMap", "spire-system/spire-bundle"): _spiffe_bundle}
 """Objects that no program registers: what runs in a cluster makes them."""
 
 

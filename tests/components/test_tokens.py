@@ -19,7 +19,11 @@ def all_components() -> list[type[Component]]:
     for module in pkgutil.walk_packages([str(ROOT)], "components."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    return [kind for kind in Component.__subclasses__() if kind.__module__.startswith("components.")]
+    return [kind for kind in descendants(Component) if kind.__module__.startswith("components.")]
+
+
+def descendants(kind: type[Component]) -> list[type[Component]]:
+    return [each for child in kind.__subclasses__() for each in (child, *descendants(child))]
 
 
 def test_every_token_is_well_formed_and_unique():
@@ -30,10 +34,14 @@ def test_every_token_is_well_formed_and_unique():
 
 
 def test_a_token_names_its_class_and_its_layer():
+    """What composes layers stands outside their packages and carries the layer it composes."""
+    layers = {path.name for path in ROOT.iterdir() if path.is_dir()} | {path.stem for path in ROOT.glob("*.py")}
     for kind in all_components():
         _, layer, name = kind.token.split(":")
-        assert kind.__module__.split(".")[1] == layer
-        assert name in {kind.__name__, kind.__name__.removeprefix("Account")}
+        package = kind.__module__.split(".")[1]
+        composes = package == "assembly" or (ROOT / f"{package}.py").is_file()
+        assert layer in (layers if composes else {package})
+        assert name in {kind.__name__, kind.__name__.removeprefix("Account"), kind.__name__.removeprefix(layer.capitalize())}
 
 
 @pytest.mark.parametrize("token", [None, "zerotrust:Network:Vpc", "aws:network:Vpc", "zerotrust:network:vpc"])
