@@ -53,9 +53,18 @@ def region_of(provider: str) -> str:
     return found.group(1)
 
 
-def rendered(kind: str, inputs: Mapping[str, Any], provider: str) -> Rendered:
-    """One Kubernetes resource of the program as what is sent."""
-    region = region_of(provider)
+def whole_numbers(value: Any) -> Any:
+    """The value with integers where the engine's protocol, which knows one kind of number, has 443.0 for 443."""
+    if isinstance(value, Mapping):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def rendered(kind: str, given: Mapping[str, Any], provider: str) -> Rendered:
+    """One Kubernetes resource of the program as what is sent, from the inputs it was registered with."""
+    region, inputs = region_of(provider), whole_numbers(given)
     if kind == RELEASE:
         body = {key: inputs[key] for key in ("chart", "version", "repositoryOpts", "namespace", "values") if key in inputs}
         return Rendered(region=region, path=Path(RELEASES, f"{inputs['name']}.yaml"), body=body, is_release=True)
