@@ -18,7 +18,7 @@ from components.graph.names import (
 )
 from components.manifests import Manifest
 from components.mesh.kinds import gateway_pods, istio, pods, unique
-from components.mesh.operations import refuse_overlaps, rule_operations
+from components.mesh.operations import rule_operations
 
 OPA_PROVIDER: Final = "opa"
 """The external authorizer, as the mesh configuration defines it."""
@@ -104,12 +104,7 @@ def egress_policy(graph: Graph, region: str, edge: Egress) -> Manifest | None:
 
 
 def tenant_authorization(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
-    """Everything that decides about the tenant's workloads, and about its edges at the gateways.
-
-    Raises:
-        ValueError: two routes of a tenant mean the same request.
-    """
-    refuse_overlaps(graph)
+    """Everything that decides about the tenant's workloads, and about its edges at the gateways."""
     calls = (call_policy(graph, region, call) for call in graph.calls if call.callee.tenant == tenant)
     egress = (egress_policy(graph, region, edge) for edge in graph.egress if edge.service.tenant == tenant)
     return (

@@ -19,11 +19,7 @@ from components.mesh.telemetry import region_telemetry
 
 
 def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
-    """Everything of the mesh in the tenant's namespace, and the tenant's own part at the gateways.
-
-    Raises:
-        ValueError: two routes of a tenant mean one request, or two edges reach one external host on two ports.
-    """
+    """Everything of the mesh in the tenant's namespace, and the tenant's own part at the gateways."""
     return (
         *tenant_authorization(graph, region, tenant),
         *tenant_authentication(graph, tenant),
@@ -36,11 +32,7 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
 
 
 def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
-    """Everything of the mesh that a region has once, whoever its tenants are; external hosts once each.
-
-    Raises:
-        ValueError: two edges reach one external host on two ports.
-    """
+    """Everything of the mesh that a region has once, whoever its tenants are; external hosts once each."""
     return (
         *region_authentication(graph),
         *region_authorization(graph, region),

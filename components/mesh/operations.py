@@ -4,11 +4,9 @@ An exact path stays exact, `{name}` becomes the template's one segment `{*}`, a 
 written: a path with a star in its middle would be compared literally, and an empty list of paths or methods would admit all.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterable
 from typing import Any
 
-from components.graph.model import Graph, Route
 from components.mesh.kinds import unique
 from components.settings.access import OperationSettings
 
@@ -46,37 +44,3 @@ def rule_operations(operations: Iterable[OperationSettings], prefix: str = "") -
         msg = "an operation without methods or paths would be compiled to everything; name both"
         raise ValueError(msg)
     return sorted(found, key=lambda entry: (entry["operation"]["paths"], entry["operation"]["methods"]))
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether some request path is meant by both paths of the settings."""
-    first, second = one.split("/"), other.split("/")
-    for mine, theirs in zip(first, second, strict=False):
-        if "*" in (mine, theirs):
-            return True
-        if mine != theirs and not mine.startswith("{") and not theirs.startswith("{"):
-            return False
-    return len(first) == len(second)
-
-
-def _pairs(operations: Sequence[OperationSettings]) -> Iterator[tuple[str, str]]:
-    return ((method, path) for operation in operations for method in operation.methods for path in operation.paths)
-
-
-def refuse_overlaps(graph: Graph) -> None:
-    """Routes of one tenant keep apart, so that the order in which Istio merges them decides nothing.
-
-    Raises:
-        ValueError: two routes of a tenant mean the same request; one of them would lend it its clients, scopes or service.
-    """
-    for one, other in combinations(graph.routes, 2):
-        if one.service.tenant == other.service.tenant and (shared := _shared(one, other)):
-            msg = f"access.routes.{other.key}: {shared} also matches access.routes.{one.key}; give each request one route"
-            raise ValueError(msg)
-
-
-def _shared(one: Route, other: Route) -> str | None:
-    for method, path in _pairs(other.operations):
-        if any(method == known and overlap(path, taken) for known, taken in _pairs(one.operations)):
-            return f"{method} {path}"
-    return None

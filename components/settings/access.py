@@ -12,6 +12,17 @@ from components.settings.base import Model, Problem
 from components.types import ClockTime, DnsName, HttpMethod, HttpPath, Name, Port, Ref, RegionCode, Scope
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether some request path is meant by both paths."""
+    first, second = one.split("/"), other.split("/")
+    for mine, theirs in zip(first, second, strict=False):
+        if "*" in (mine, theirs):
+            return True
+        if mine != theirs and not mine.startswith("{") and not theirs.startswith("{"):
+            return False
+    return len(first) == len(second)
+
+
 class OperationSettings(Model):
     """Methods on paths; a request matches when both do."""
 

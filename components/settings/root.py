@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.settings.access import AccessSettings
+from components.settings.access import AccessSettings, RouteSettings, overlap
 from components.settings.account import AccountSettings, AuditSettings, KeySettings, TagSettings
 from components.settings.base import Model, Problem
 from components.settings.cluster import ClusterSettings
@@ -149,8 +149,14 @@ class Settings(Model):
             pairs.setdefault((call.caller, call.callee), key)
 
     def _stores(self) -> Iterator[Problem]:
+        used: dict[tuple[str, str], str] = {}
         for key, edge in sorted(self.access.data.items()):
             path = ("access", "data", key)
+            first = used.setdefault((edge.service, edge.store.split("/")[-1]), key)
+            if first != key:
+                yield Problem(
+                    (*path, "store"), edge.store, f"{first} gives this service a store of that name; keep one, or rename a store"
+                )
             yield from self._missing((*path, "service"), edge.service, ("services",))
             yield from self._missing((*path, "store"), edge.store, ("databases", "caches"))
             if not self._one_product(edge.service.split("/")[0], edge.store.split("/")[0]):
@@ -165,11 +171,19 @@ class Settings(Model):
         return tenant == other or (len(products) == 1 and None not in products)
 
     def _egress(self) -> Iterator[Problem]:
+        ports: dict[str, tuple[str, int]] = {}
         for key, edge in sorted(self.access.egress.items()):
+            first, port = ports.setdefault(edge.host, (key, edge.port))
+            if port != edge.port:
+                yield Problem(
+                    ("access", "egress", key, "port"),
+                    edge.port,
+                    f"use {port} as {first} does; the egress gateway tells hosts apart by name alone, a host has one port",
+                )
             yield from self._missing(("access", "egress", key, "service"), edge.service, ("services",))
 
     def _routes(self) -> Iterator[Problem]:
-        taken: dict[tuple[str, str, str], str] = {}
+        taken: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for key, route in sorted(self.access.routes.items()):
             path = ("access", "routes", key)
             yield from self._missing((*path, "service"), route.service, ("services",))
@@ -190,13 +204,21 @@ class Settings(Model):
                         scope,
                         f"{ref} is never given this scope; add it to the client or drop it here",
                     )
-            for operation in route.operations:
-                for method, public in itertools.product(operation.methods, operation.paths):
-                    if (tenant, method, public) in taken:
-                        yield Problem(
-                            path, f"{method} {public}", f"{taken[tenant, method, public]} routes this already; keep one"
-                        )
-                    taken.setdefault((tenant, method, public), key)
+            yield from self._taken(key, route, taken)
+
+    def _taken(self, key: str, route: RouteSettings, taken: dict[tuple[str, str], list[tuple[str, str]]]) -> Iterator[Problem]:
+        """Requests of a tenant that another route has: in which order they are merged must decide nothing."""
+        tenant = route.service.split("/")[0]
+        own = [(method, public) for operation in route.operations for method in operation.methods for public in operation.paths]
+        for method, public in own:
+            earlier = taken.get((tenant, method), [])
+            other = next((name for name, known in earlier if overlap(known, public)), None)
+            if other is not None:
+                yield Problem(
+                    ("access", "routes", key), f"{method} {public}", f"{other} routes such a request already; give each one route"
+                )
+        for method, public in own:
+            taken.setdefault((tenant, method), []).append((key, public))
 
     def _principals(self) -> Iterator[Problem]:
         trusted = {self.account.deployer_role, self.account.security_contact_role}

@@ -163,16 +163,6 @@ def test_hosts_that_differ_by_a_dot_have_objects_of_their_own() -> None:
     assert {host for one in entries for host in one["spec"]["hosts"]} == {*hosts, "rates.ecb.europa.eu"}
 
 
-def test_one_external_host_on_two_ports_is_refused() -> None:
-    tree = changed("prod")
-    tree["access"]["egress"]["bank-b-rates"] = {"service": "bank-b/worker", "host": "rates.ecb.europa.eu", "port": 8443}
-    graph = Graph.of(load(tree))
-    with pytest.raises(ValueError, match="so use one port"):
-        region_objects(graph, REGION)
-    with pytest.raises(ValueError, match="so use one port"):
-        tenant_objects(graph, REGION, "bank-b")
-
-
 def test_the_ingress_gateway_takes_tls_1_3_only_and_answers_for_its_own_health() -> None:
     objects = everything(shipped("prod"), REGION)
     (server,) = objects["gateway-istio-ingress-ingress-gateway"]["spec"]["servers"]
