@@ -40,6 +40,8 @@ class Proxy:
     port: int = 8080
     """The workload's own port; Services that select the proxy may add others."""
     kind: Literal["sidecar", "gateway"] = "sidecar"
+    bundles: tuple[str, ...] | None = None
+    """Trust domains whose bundles it holds beside its own, as its registration federates; those of the run when None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,7 @@ class IstioVerdicts:
     workdir: Path
     pki: Pki
     bundles: Sequence[str] = ()
-    """Trust domains whose bundles the proxies hold; the mesh's own is always among them."""
+    """Trust domains whose bundles a proxy holds that names none itself; the mesh's own is always among them."""
     spiffe_validator: bool = True
     """False puts all bundles into one trusted set, which is what must not be done."""
     credentials: Mapping[str, Leaf] = field(default_factory=dict)
@@ -231,19 +233,10 @@ class IstioVerdicts:
     def _secrets(self) -> list[dict[str, Any]]:
         """Envoy's static secrets: each proxy's certificates and the bundles it trusts."""
         own = str(yaml.safe_load(self.mesh_config).get("trustDomain", "cluster.local"))
-        trusted = sorted({own, *self.bundles})
-        self.pki.authorities(*trusted)
+        held = {p.name: sorted({own, *(self.bundles if p.bundles is None else p.bundles)}) for p in self.proxies}
+        self.pki.authorities(*sorted({own, *(name for names in held.values() for name in names)}))
         names = {p.name: f"spiffe://{own}/ns/{p.namespace}/sa/{p.service_account}" for p in self.proxies}
         servers = self.pki.leaves(names, signed_by=own)
-        if self.spiffe_validator:
-            domains = [{"name": name, "trust_bundle": {"filename": str(self.pki.roots(name))}} for name in trusted]
-            validator = {"@type": f"{_TLS_TYPES}.SPIFFECertValidatorConfig", "trust_domains": domains}
-            context: dict[str, Any] = {
-                "custom_validator_config": {"name": "envoy.tls.cert_validator.spiffe", "typed_config": validator}
-            }
-        else:
-            roots = "".join(self.pki.roots(name).read_text(encoding="utf-8") for name in trusted)
-            context = {"trusted_ca": {"inline_string": roots}}
         made: list[dict[str, Any]] = []
         for proxy in self.proxies:
             leaves = {"default": servers[proxy.name]}
@@ -251,8 +244,17 @@ class IstioVerdicts:
             for name, leaf in leaves.items():
                 pair = {"certificate_chain": {"filename": str(leaf.certificate)}, "private_key": {"filename": str(leaf.key)}}
                 made.append({"name": f"{proxy.name}/{name}", "tls_certificate": pair})
-            made.append({"name": f"{proxy.name}/ROOTCA", "validation_context": context})
+            made.append({"name": f"{proxy.name}/ROOTCA", "validation_context": self._trusting(held[proxy.name])})
         return made
+
+    def _trusting(self, domains: Sequence[str]) -> dict[str, Any]:
+        """The validation context of a proxy that holds the bundles of some trust domains."""
+        if not self.spiffe_validator:
+            roots = "".join(self.pki.roots(name).read_text(encoding="utf-8") for name in domains)
+            return {"trusted_ca": {"inline_string": roots}}
+        bundles = [{"name": name, "trust_bundle": {"filename": str(self.pki.roots(name))}} for name in domains]
+        validator = {"@type": f"{_TLS_TYPES}.SPIFFECertValidatorConfig", "trust_domains": bundles}
+        return {"custom_validator_config": {"name": "envoy.tls.cert_validator.spiffe", "typed_config": validator}}
 
     def _await(self, admin: Path) -> dict[str, str]:
         """The address of every listener, once Envoy is live."""
