@@ -31,6 +31,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION": "false",
     # A Gateway takes the pods of its own namespace only: a tenant's cannot open a port on the platform's.
     "PILOT_SCOPE_GATEWAY_TO_NAMESPACE": "true",
+    # Keys of token issuers are never fetched from the node itself or from AWS's metadata and credential addresses.
+    "BLOCKED_CIDRS_IN_JWKS_URIS": "127.0.0.0/8,169.254.0.0/16,::1/128,fe80::/10,fd00:ec2::/32",
     # Its gateways would be pods without SPIRE's socket, made by whoever may create a Gateway.
     "PILOT_ENABLE_GATEWAY_API": "false",
     "PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER": "false",

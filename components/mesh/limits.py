@@ -29,6 +29,8 @@ WINDOWS: Final = ("second", "minute", "day")
 GLOBAL_TIMEOUT: Final = "0.25s"
 UNLIMITED: Final = 4294967295
 """Tokens of the bucket that a tenant's filter takes for requests of others: the largest number Envoy has."""
+LOCAL: Final = 5
+"""Priority of the tenants' filters, said so that a filter of priority 0 that somebody adds is there before them."""
 AFTER_LOCAL: Final = 10
 """Priority of the global filter: patched in last, so nearest to the router, and asked only for what every bucket let through."""
 _TYPES: Final = "type.googleapis.com/envoy.extensions.filters.http"
@@ -137,6 +139,7 @@ def tenant_limits(graph: Graph, tenant: str) -> tuple[Manifest, ...]:
     }
     spec = {
         "workloadSelector": {"labels": INGRESS.selector},
+        "priority": LOCAL,
         "configPatches": [actions, _before_router(local_filter(tenant, usage))],
     }
     return (istio("EnvoyFilter", f"limits-{tenant}", INGRESS.namespace, spec, tenant=tenant),)

@@ -43,8 +43,10 @@ def scope_hosts(graph: Graph, region: str, workload: Workload) -> tuple[str, ...
         ordinary = service_host(tenant, call.callee.name)
         hosts.append(f"{tenant}/{ordinary}")
         if set(destinations) - {region}:
-            # The namespace part also says whose VirtualServices count: the one that leads further is the caller's own.
-            hosts += [f"./{ordinary}", f"{tenant}/{every_region_host(tenant, call.callee.name)}"]
+            hosts.append(f"{tenant}/{every_region_host(tenant, call.callee.name)}")
+            if tenant != workload.tenant:
+                # The namespace part also says whose VirtualServices count: the one that leads further is the caller's own.
+                hosts.append(f"./{ordinary}")
     for edge in graph.data_of(workload):
         hosts.extend(f"{edge.store.tenant}/{host}" for host in store_hosts(edge))
     external = graph.egress_of(workload)
