@@ -89,9 +89,14 @@ def operator_policy(context: RegionContext, *, cluster: str, vpc_arn: pulumi.Inp
                     "ec2:DescribeSecurityGroups",
                     "ec2:DescribeSubnets",
                     "ec2:DescribeVpcs",
-                    "ec2:GetManagedPrefixListEntries",
                 ],
                 "Resource": "*",
+            },
+            {
+                "Sid": "ReadPrefixLists",
+                "Effect": "Allow",
+                "Action": "ec2:GetManagedPrefixListEntries",
+                "Resource": [arn("prefix-list"), f"arn:aws:ec2:{context.region}:aws:prefix-list/*"],
             },
             {
                 "Sid": "CreateHere",
