@@ -21,7 +21,7 @@ from components.edge.api_document import ApiFrame, Backend, health_document
 from components.edge.api_domain import MappedApi, PrivateDomain, PrivateDomainArgs
 from components.edge.api_endpoint import ApiEndpoint, ApiEndpointArgs
 from components.edge.api_private import PrivateApi, PrivateApiArgs, Throttle
-from components.edge.api_routes import TokenRules, operations, split_health_path, tenants_with_routes
+from components.edge.api_routes import TokenRules, operations, routes_by_tenant, split_health_path
 from components.edge.api_tenant import ApiPlace, TenantApi, TenantApiArgs
 from components.settings.access import RouteSettings
 from components.settings.tenants import UsageSettings
@@ -93,8 +93,8 @@ class Api(Component, token="zerotrust:edge:Api"):
     def __init__(self, name: str, args: ApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         context, network, names = args.context, args.network, args.names
-        tenants = tenants_with_routes(args.routes)
-        health_base, health_resource = split_health_path(names.health_path, tenants)
+        routes = routes_by_tenant(args.routes)
+        health_base, health_resource = split_health_path(names.health_path, routes)
         account = ApiAccount(f"{name}-account", ApiAccountArgs(context=context), opts=self.child())
         endpoint = ApiEndpoint(
             f"{name}-endpoint",
@@ -136,13 +136,13 @@ class Api(Component, token="zerotrust:edge:Api"):
             backend=Backend(host=names.domain, vpc_link_id=balancer.vpc_link_id, load_balancer_arn=balancer.arn),
         )
         apis: dict[str, MappedApi] = {}
-        for tenant in tenants:
+        for tenant, own in routes.items():
             tenant_api = TenantApi(
                 f"{name}-{tenant}",
                 TenantApiArgs(
                     context=context,
                     tenant=tenant,
-                    operations=operations(tenant, args.routes),
+                    operations=operations(tenant, own),
                     usage=args.usage[tenant],
                     tokens=args.tokens,
                     place=place,

@@ -109,9 +109,12 @@ def operations(tenant: str, routes: Mapping[str, RouteSettings]) -> tuple[Operat
     return tuple(found)
 
 
-def tenants_with_routes(routes: Mapping[str, RouteSettings]) -> tuple[str, ...]:
-    """Tenants that some route leads to, sorted; only they get an API."""
-    return tuple(sorted({route.service.split("/")[0] for route in routes.values()}))
+def routes_by_tenant(routes: Mapping[str, RouteSettings]) -> dict[str, dict[str, RouteSettings]]:
+    """The routes by the tenant they lead to, sorted by tenant; a tenant that none leads to is absent: it gets no API."""
+    found: dict[str, dict[str, RouteSettings]] = {}
+    for key, route in routes.items():
+        found.setdefault(route.service.split("/")[0], {})[key] = route
+    return dict(sorted(found.items()))
 
 
 def split_health_path(health_path: str, tenants: Iterable[str]) -> tuple[str, str]:

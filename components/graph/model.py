@@ -6,9 +6,11 @@ regions a caller may come from, and so which trust domains a callee admits.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from components.graph import identity
+from components.graph.index import Index
 from components.graph.names import POSTGRES_PORT, VALKEY_PORT, Gateway
 from components.settings import Settings
 from components.settings.access import (
@@ -247,37 +249,42 @@ class Graph:
         """A gateway's principal in a region, in full, without `spiffe://`."""
         return identity.principal(self.trust_domain(region), gateway.namespace, gateway.name)
 
+    @cached_property
+    def index(self) -> Index:
+        """Every edge by its ends, made on first use: no compiler searches the graph for what belongs to one tenant."""
+        return Index.of(self)
+
     def workloads_of(self, tenant: str, region: str) -> tuple[Workload, ...]:
         """The tenant's workloads that run in a region."""
-        return tuple(w for w in self.workloads.values() if w.tenant == tenant and region in w.regions)
+        return tuple(workload for workload in self.index.workloads_of.get(tenant, ()) if region in workload.regions)
 
     def stores_of(self, tenant: str) -> tuple[Store, ...]:
         """The tenant's databases and caches, the same in every region."""
-        return tuple(store for store in self.stores.values() if store.tenant == tenant)
+        return self.index.stores_of.get(tenant, ())
 
     def calls_to(self, workload: Workload, region: str) -> tuple[Call, ...]:
         """Calls the workload of a region admits, from its own or another region."""
-        return tuple(call for call in self.calls if call.callee == workload and call.origins(region))
+        return tuple(call for call in self.index.calls_to.get(workload.ref, ()) if call.origins(region))
 
     def calls_from(self, workload: Workload, region: str) -> tuple[Call, ...]:
         """Calls the workload of a region may make, to its own or another region."""
-        return tuple(call for call in self.calls if call.caller == workload and call.destinations(region))
+        return tuple(call for call in self.index.calls_from.get(workload.ref, ()) if call.destinations(region))
 
     def data_of(self, workload: Workload) -> tuple[Data, ...]:
         """The stores the workload may use."""
-        return tuple(edge for edge in self.data if edge.service == workload)
+        return self.index.data_of.get(workload.ref, ())
 
     def data_to(self, store: Store) -> tuple[Data, ...]:
         """Who may use a store."""
-        return tuple(edge for edge in self.data if edge.store == store)
+        return self.index.data_to.get(store.ref, ())
 
     def egress_of(self, workload: Workload) -> tuple[Egress, ...]:
         """The external hosts the workload may reach."""
-        return tuple(edge for edge in self.egress if edge.service == workload)
+        return self.index.egress_of.get(workload.ref, ())
 
     def routes_to(self, workload: Workload) -> tuple[Route, ...]:
         """What leads to the workload from outside."""
-        return tuple(route for route in self.routes if route.service == workload)
+        return self.index.routes_to.get(workload.ref, ())
 
     def federates_with(self, workload: Workload, region: str) -> tuple[str, ...]:
         """The other regions whose trust bundle the workload of a region needs: exactly those of its cross-region edges.

@@ -105,13 +105,14 @@ def egress_policy(graph: Graph, region: str, edge: Egress) -> Manifest | None:
 
 def tenant_authorization(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
     """Everything that decides about the tenant's workloads, and about its edges at the gateways."""
-    calls = (call_policy(graph, region, call) for call in graph.calls if call.callee.tenant == tenant)
-    egress = (egress_policy(graph, region, edge) for edge in graph.egress if edge.service.tenant == tenant)
+    edges = graph.index
+    calls = (call_policy(graph, region, call) for call in edges.calls_into.get(tenant, ()))
+    egress = (egress_policy(graph, region, edge) for edge in edges.egress_out_of.get(tenant, ()))
     return (
         default_deny(tenant, tenant=tenant),
         external_authorizer(tenant),
         *(policy for policy in calls if policy is not None),
-        *(policy for route in graph.routes if route.service.tenant == tenant for policy in route_policies(graph, region, route)),
+        *(policy for route in edges.routes_into.get(tenant, ()) for policy in route_policies(graph, region, route)),
         *(policy for policy in egress if policy is not None),
     )
 

@@ -13,8 +13,8 @@ from components.manifests import Manifest
 from components.mesh.kinds import dns_label, gateway_host, istio
 
 
-def _here(graph: Graph, region: str, tenant: str | None = None) -> list[Egress]:
-    return [e for e in graph.egress if region in e.service.regions and (tenant is None or e.service.tenant == tenant)]
+def _here(edges: Iterable[Egress], region: str) -> list[Egress]:
+    return [edge for edge in edges if region in edge.service.regions]
 
 
 def host_ports(edges: Iterable[Egress]) -> dict[str, int]:
@@ -69,7 +69,8 @@ def caller_objects(graph: Graph, region: str, edge: Egress) -> tuple[Manifest, .
 
 def tenant_egress(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
     """The external hosts of a tenant in its own namespace, each once, and every edge's caller side."""
-    ports, edges = host_ports(graph.egress), _here(graph, region, tenant)
+    edges = _here(graph.index.egress_out_of.get(tenant, ()), region)
+    ports = host_ports(edges)
     return (
         *(_entry(host, ports[host], tenant, tenant) for host in sorted({edge.host for edge in edges})),
         *(made for edge in edges for made in caller_objects(graph, region, edge)),
@@ -100,5 +101,5 @@ def gateway_objects(host: str, port: int) -> tuple[Manifest, ...]:
 
 def region_egress(graph: Graph, region: str) -> tuple[Manifest, ...]:
     """Every external host that some workload of the region may reach, once at the egress gateway."""
-    ports = host_ports(graph.egress)
-    return tuple(made for host in sorted({e.host for e in _here(graph, region)}) for made in gateway_objects(host, ports[host]))
+    ports = host_ports(_here(graph.egress, region))
+    return tuple(made for host, port in ports.items() for made in gateway_objects(host, port))

@@ -43,7 +43,7 @@ def leaves(call: Call, region: str) -> tuple[str, ...]:
 
 
 def _callers(graph: Graph, region: str, callee: Workload) -> list[Call]:
-    return [call for call in graph.calls if call.callee == callee and leaves(call, region)]
+    return [call for call in graph.index.calls_to.get(callee.ref, ()) if leaves(call, region)]
 
 
 def entry_objects(graph: Graph, region: str, callee: Workload) -> tuple[Manifest, ...]:
@@ -162,9 +162,9 @@ def eastwest_objects(graph: Graph, region: str, callee: Workload) -> tuple[Manif
 
 def tenant_failover(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
     """What the tenant's workloads need as callees of other regions' callers, and as callers of other regions' callees."""
-    workloads = [workload for workload in graph.workloads.values() if workload.tenant == tenant]
+    workloads = graph.index.workloads_of.get(tenant, ())
     return (
         *(made for workload in workloads for made in entry_objects(graph, region, workload)),
         *(made for workload in workloads for made in eastwest_objects(graph, region, workload)),
-        *(made for call in graph.calls if call.caller.tenant == tenant for made in caller_objects(graph, region, call)),
+        *(made for call in graph.index.calls_out_of.get(tenant, ()) for made in caller_objects(graph, region, call)),
     )

@@ -59,7 +59,7 @@ def route_object(graph: Graph, route: Route) -> Manifest:
 def tenant_ingress(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
     """The routes that lead to the tenant's services of a region."""
     return tuple(
-        route_object(graph, route) for route in graph.routes if route.service.tenant == tenant and region in route.service.regions
+        route_object(graph, route) for route in graph.index.routes_into.get(tenant, ()) if region in route.service.regions
     )
 
 

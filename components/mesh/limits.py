@@ -128,7 +128,7 @@ def _before_router(value: dict[str, Any]) -> dict[str, Any]:
 
 def tenant_limits(graph: Graph, tenant: str) -> tuple[Manifest, ...]:
     """The tenant's descriptors on the domain's virtual host, and its local bucket; nothing for a tenant without usage."""
-    usage = limited(graph).get(tenant)
+    usage = graph.settings.tenants[tenant].usage
     if usage is None:
         return ()
     host = {"name": f"{graph.settings.edge.domain}:{INGRESS_PORT}"}

@@ -113,8 +113,8 @@ def store_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...
             labels=labels,
             issuer=issuer,
         )
-        for edge in graph.data
-        if edge.service.tenant == tenant and region in edge.service.regions
+        for edge in graph.index.data_out_of.get(tenant, ())
+        if region in edge.service.regions
     ]
     return tuple(made)
 

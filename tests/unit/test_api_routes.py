@@ -15,9 +15,9 @@ from components.edge.api_routes import (
     operations,
     parameters,
     route_table,
+    routes_by_tenant,
     split_health_path,
     template,
-    tenants_with_routes,
     usage_identifier,
 )
 from components.settings.access import OperationSettings, RouteSettings
@@ -84,7 +84,7 @@ def test_templates_and_their_parameters() -> None:
 
 
 def test_only_tenants_with_a_route_get_an_api() -> None:
-    assert tenants_with_routes({"x": route("/a", service="b/x"), "y": route("/a", service="a/x")}) == ("a", "b")
+    assert tuple(routes_by_tenant({"x": route("/a", service="b/x"), "y": route("/a", service="a/x")})) == ("a", "b")
 
 
 @pytest.mark.parametrize(
