@@ -4,6 +4,7 @@ A layer's compiler is a pure function that returns `Manifest`s; tests hand the s
 engines that enforce them. What is registered is what was judged.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -82,28 +83,37 @@ class ManifestsArgs:
 class Manifests(Component, token="zerotrust:manifests:Manifests"):
     """Objects in a cluster, in the order given: Namespaces first, then what lives in them. A layer takes the class of its name.
 
+    The objects stand beside each other, but for the last: it waits for every other, so whoever waits for it waits for all, and
+    goes before all of them when everything is taken down. A hundred objects that each waited for a hundred would be ten
+    thousand edges, and the SDK walks everything behind an edge to look for cycles. What an update removes alone has no order to
+    what it leaves standing: the engine orders removals by direct edges between what is removed.
+
     Raises:
         ValueError: for two objects with the same kind, namespace and name; for a custom kind with more than a spec.
     """
 
-    ready: tuple[pulumi.Resource, ...]
+    objects: tuple[pulumi.Resource, ...]
     """Every object."""
+    ready: tuple[pulumi.Resource, ...]
+    """What to wait for: the last object, which stands for all. Empty without objects."""
 
     def __init__(self, name: str, args: ManifestsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         keys = [object_key(wanted) for wanted in args.objects]
-        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        if twice := sorted(key for key, count in Counter(keys).items() if count > 1):
             msg = f"{name}: compiled twice: {', '.join(twice)}"
             raise ValueError(msg)
         namespaces: dict[str, pulumi.Resource] = {}
-        ready: list[pulumi.Resource] = []
-        for key, wanted in zip(keys, args.objects, strict=True):
+        made: list[pulumi.Resource] = []
+        for place, (key, wanted) in enumerate(zip(keys, args.objects, strict=True), start=1):
             home = namespaces.get(str(wanted["metadata"].get("namespace")))
-            made = self._register(f"{name}-{key}", wanted, args, [*args.after, *([home] if home else [])])
+            others = made if place == len(keys) else [home] if home else []
+            one = self._register(f"{name}-{key}", wanted, args, [*args.after, *others])
             if wanted["kind"] == "Namespace":
-                namespaces[str(wanted["metadata"]["name"])] = made
-            ready.append(made)
-        self.ready = tuple(ready)
+                namespaces[str(wanted["metadata"]["name"])] = one
+            made.append(one)
+        self.objects = tuple(made)
+        self.ready = self.objects[-1:]
         self.register_outputs({})
 
     def _register(self, name: str, wanted: Manifest, args: ManifestsArgs, after: Iterable[pulumi.Resource]) -> pulumi.Resource:

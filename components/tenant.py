@@ -123,12 +123,18 @@ class TenantArgs:
             raise ValueError(msg)
 
 
+def nearest(layer: Layer, standing: Mapping[Layer, Manifests]) -> tuple[Layer, ...]:
+    """The layers before one that have objects, without those that another of them waits for already."""
+    present = [before for before in BEFORE[layer] if before in standing and standing[before].ready]
+    return tuple(before for before in present if not any(before in BEFORE[other] for other in present))
+
+
 class Tenant(Component, token="zerotrust:tenancy:Tenant"):
     """One tenant in one region. The cluster's provider is given by the caller and reaches every child."""
 
     layers: Mapping[Layer, Manifests]
     ready: tuple[pulumi.Resource, ...]
-    """Every object of every layer."""
+    """What to wait for: it stands for every object of every layer."""
 
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -140,7 +146,10 @@ class Tenant(Component, token="zerotrust:tenancy:Tenant"):
                 f"{name}-{layer}",
                 ManifestsArgs(
                     objects=objects,
-                    after=[*args.after.get(layer, ()), *(layers[before] for before in BEFORE[layer])],
+                    after=[
+                        *args.after.get(layer, ()),
+                        *(gate for before in nearest(layer, layers) for gate in layers[before].ready),
+                    ],
                     ignore_changes=IGNORED.get(layer),
                 ),
                 opts=self.child(),

@@ -3,7 +3,7 @@
 Order: namespaces, then the network's rules, then whatever speaks. Every namespace denies before the first pod of it starts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,7 +58,9 @@ class Ground(Component, token="zerotrust:operators:Ground"):
     """Storage, namespaces, network rules, operators."""
 
     rules: tuple[pulumi.Resource, ...]
-    """Namespaces and network policies: tenants wait for these as well."""
+    """What stands for namespaces and network policies: tenants wait for these as well."""
+    authorities: Mapping[str, tuple[pulumi.Resource, ...]]
+    """What the stores of a product's tenants depend on besides, by product."""
     load_balancer_controller: tuple[pulumi.Resource, ...]
     external_dns: tuple[pulumi.Resource, ...]
     ready: tuple[pulumi.Resource, ...]
@@ -82,34 +84,27 @@ class Ground(Component, token="zerotrust:operators:Ground"):
             ManifestsArgs(objects=region_objects(place.graph, place.region), after=namespaces.ready),
             opts=self.child(),
         )
-        self.rules = (*namespaces.ready, *network.ready)
+        self.rules = network.ready
         products = sorted({tenant.product for tenant in place.graph.settings.tenants.values() if tenant.product is not None})
         certificates = CertManager(
             f"{name}-certificates",
             CertManagerArgs(after=self.rules, cluster_issuers=[product_issuer(product).name for product in products]),
             opts=self.child(),
         )
-        authorities = [
-            TenancyManifests(
+        self.authorities = {
+            product: TenancyManifests(
                 f"{name}-product-{product}",
                 ManifestsArgs(objects=product_authority(product), after=certificates.ready),
                 opts=self.child(),
-            )
+            ).ready
             for product in products
-        ]
-        databases = DatabaseOperator(
-            f"{name}-databases", DatabaseOperatorArgs(after=[*self.rules, *certificates.ready]), opts=self.child()
-        )
-        MetricsServer(f"{name}-metrics", MetricsServerArgs(after=[*self.rules, *certificates.ready]), opts=self.child())
+        }
+        databases = DatabaseOperator(f"{name}-databases", DatabaseOperatorArgs(after=certificates.ready), opts=self.child())
+        MetricsServer(f"{name}-metrics", MetricsServerArgs(after=certificates.ready), opts=self.child())
         self.load_balancer_controller = self._load_balancers(name, args, certificates.ready)
         self.external_dns = self._names(name, args)
-        self.ready = (
-            *self.rules,
-            *storage.ready,
-            *certificates.ready,
-            *databases.ready,
-            *(made for each in authorities for made in each.ready),
-        )
+        # The database operator waits for cert-manager, that for the rules, and those for the namespaces.
+        self.ready = (*storage.ready, *databases.ready)
         self.register_outputs({})
 
     def _role(self, name: str, place: ClusterPlace, namespace: str, account: str, document: pulumi.Output[str]) -> PodIdentity:
@@ -138,7 +133,7 @@ class Ground(Component, token="zerotrust:operators:Ground"):
                 cluster_name=place.cluster_name,
                 region=place.region,
                 vpc_id=place.vpc_id,
-                after=[*self.rules, *certificates, *role.ready],
+                after=[*certificates, *role.ready],
             ),
             opts=self.child(),
         ).ready

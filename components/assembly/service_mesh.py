@@ -121,7 +121,8 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
         certificate = MeshManifests(
             f"{name}-certificate", ManifestsArgs(objects=gateway_certificate(place), after=args.ground), opts=self.child()
         )
-        before = [*istio.ready, *rules.ready, *args.trust]
+        # The rules wait for istiod and the node agent.
+        before = [*rules.ready, *args.trust]
         limiter = self._rate_limiter(name, place, args.ground, before)
         self.gateways = {
             gateway.name: MeshGateway(
@@ -133,7 +134,8 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
         }
         issuer = self._issuer(name, place, args.ground, before)
         releases = [resource for ready in self.gateways.values() for resource in ready]
-        self.ready = (*istio.ready, *rules.ready, *releases, *limiter, *issuer)
+        # Each of them waits for the rules and the trust domain.
+        self.ready = (*releases, *limiter, *issuer)
         self.register_outputs({})
 
     def _rate_limiter(

@@ -120,13 +120,13 @@ class Services(Component, token="zerotrust:region:Services"):
                         "namespace": ground.rules,
                         "identity": trust.spire,
                         "mesh": mesh.ready,
-                        "stores": ground.ready,
+                        "stores": [*ground.ready, *ground.authorities.get(settings.product or "", ())],
                         "workloads": [*trust.ready, *mesh.ready],
                     },
                 ),
                 opts=self.child(),
             )
-            for tenant in place.graph.tenants
+            for tenant, settings in sorted(place.graph.settings.tenants.items())
         }
         self.trust_domain = trust.trust_domain
         self.spire = trust.spire

@@ -122,5 +122,6 @@ class Trust(Component, token="zerotrust:identity:Trust"):
             opts=self.child(),
         )
         self.spire = spire.ready
-        self.ready = (*spire.ready, *registrations.ready)
+        # The registrations wait for the release.
+        self.ready = registrations.ready
         self.register_outputs({})
