@@ -1,6 +1,7 @@
 """The whole program, as it registers: regions are symmetric, names are stable, nothing uses a default provider."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -8,8 +9,11 @@ from tests.support.ledger import committed, lines
 from tests.support.monitor import Recording, Registered, plain
 from tests.support.program import STACKS, changed, record_settings, record_stack
 
-HOME_ONLY = ("certificate-validation-domain",)
-"""Roles of what only the home region has: records that several regions' certificates share."""
+HOME_ONLY = re.compile(
+    r"^(certificate-validation-(domain|issuer)$|issuer-front|services-mesh-issuer|services-.*(keycloak|-issuer($|-)))"
+)
+"""Roles of what only the home region has: records that several regions' certificates share, and the token issuer."""
+REGION = re.compile(r"[a-z]{2}-[a-z]+-\d")
 
 
 def region_of(resource: Registered, code: str) -> bool:
@@ -17,11 +21,11 @@ def region_of(resource: Registered, code: str) -> bool:
 
 
 def inside(recording: Recording, code: str) -> set[tuple[str, str]]:
-    """Type and role of everything in a region."""
+    """Type and role of everything in a region; another region's code in a role reads `<peer>`."""
     return {
-        (resource.urn.split("::")[2], resource.name.removeprefix(f"{code}-"))
+        (resource.urn.split("::")[2], REGION.sub("<peer>", resource.name.removeprefix(f"{code}-")))
         for resource in recording.resources
-        if region_of(resource, code) and resource.name not in {code, *(f"{code}-{role}" for role in HOME_ONLY)}
+        if region_of(resource, code) and resource.name != code and not HOME_ONLY.match(resource.name.removeprefix(f"{code}-"))
     }
 
 
@@ -38,30 +42,72 @@ def test_the_ledger_names_every_urn(stack):
     assert lines(stack) == committed(stack), "a URN moved: argue for it in the pull request, then run make ledger"
 
 
+NORTH = "eu-north-1"
+
+
+def with_a_third_region(settings: dict[str, Any]) -> dict[str, Any]:
+    third = {"vpc_cidr": "10.99.0.0/16", "service_cidr": "172.29.0.0/20"}
+    return {**settings, "regions": {**settings["regions"], NORTH: third}}
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_third_region_touches_nothing_that_exists(stack):
-    before = record_stack(stack)
+    """Regions know of each other by an edge alone: without one that spans regions a new one is nobody's business."""
     settings = changed(stack)
-    settings["regions"]["eu-north-1"] = {"vpc_cidr": "10.99.0.0/16", "service_cidr": "172.29.0.0/20"}
-    assert_untouched(before, record_settings(settings, stack), "eu-north-1")
+    for call in settings["access"]["calls"].values():
+        call.pop("reach", None)
+    before, after = record_settings(settings, stack), record_settings(with_a_third_region(settings), stack)
+    assert moved(before, after, NORTH) == set()
 
 
-def test_removing_a_region_touches_nothing_of_the_others():
-    after = record_stack("dev")
+def told_of_a_region(settings: dict[str, Any]) -> set[str]:
+    """Names of what has to know every region: both ends of the edges that span them, and the proxies' list of trust domains."""
+    told: set[str] = set()
+    for code in settings["regions"]:
+        for key, call in settings["access"]["calls"].items():
+            if call.get("reach") != "every_region":
+                continue
+            (caller, service), (callee, called) = (call[end].split("/") for end in ("caller", "callee"))
+            told |= {f"{code}-services-mesh-istio-istiod"}
+            told |= {f"{code}-services-tenant-{caller}-identity-clusterspiffeid-{caller}.{service}"}
+            told |= {f"{code}-services-tenant-{callee}-identity-clusterspiffeid-{callee}.{called}"}
+            told |= {f"{code}-services-tenant-{callee}-decision-configmap-{callee}-opa-data-{called}"}
+            told |= {f"{code}-services-tenant-{callee}-mesh-authorizationpolicy-{callee}-call-{key}"}
+            told |= {f"{code}-services-tenant-{caller}-mesh-destinationrule-{caller}-call-{key}"}
+            told |= {
+                f"{code}-services-tenant-{caller}-network-{kind}-{caller}-call-{key}"
+                for kind in ("ciliumnetworkpolicy", "networkpolicy")
+            }
+    return told
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_of_a_third_region_learn_the_ends_of_edges_that_span_regions_and_nothing_else(stack):
+    settings = changed(stack)
+    told = told_of_a_region(settings)
+    assert told
+    assert moved(record_stack(stack), record_settings(with_a_third_region(settings), stack), NORTH) == told
+
+
+def test_one_region_alone_has_no_way_in_for_others():
     settings = changed("dev")
     del settings["regions"]["eu-central-1"]
-    assert_untouched(record_settings(settings, "dev"), after, "eu-central-1")
+    alone = record_settings(settings, "dev")
+    kinds = {resource.urn.split("::")[2].rsplit("$")[-1] for resource in alone.resources}
+    between = {"zerotrust:edge:RegionBalancer", "zerotrust:identity:Federation", "zerotrust:network:Peering"}
+    assert between <= {resource.urn.split("::")[2].rsplit("$")[-1] for resource in record_stack("dev").resources}
+    assert not between & kinds
+    assert not [resource.name for resource in alone.resources if "eu-central-1" in str(plain(resource.inputs))]
 
 
-def assert_untouched(fewer: Recording, more: Recording, code: str) -> None:
-    """Every resource of the smaller program is in the larger one with the same inputs; what is new names the region."""
+def moved(fewer: Recording, more: Recording, code: str) -> set[str]:
+    """Names of what the larger program changes in place. Nothing may be gone, and what is new names `code`."""
     larger = {resource.urn: resource for resource in more.resources}
     gone = sorted(fewer.urns() - set(larger))
     assert not gone
-    moved = [resource.urn for resource in fewer.resources if plain(resource.inputs) != plain(larger[resource.urn].inputs)]
-    assert not moved
     strangers = sorted(urn for urn in set(larger) - fewer.urns() if code not in urn.rsplit("::", 1)[1])
     assert not strangers
+    return {resource.name for resource in fewer.resources if plain(resource.inputs) != plain(larger[resource.urn].inputs)}
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -134,22 +180,71 @@ def test_production_protects_what_cannot_be_made_again():
         assert all(resource.protect for resource in found), type_
 
 
-def test_a_tenant_added_changes_nothing_of_the_others():
-    before = record_stack("dev")
-    settings = changed("dev")
+def with_a_third_tenant(settings: dict[str, Any]) -> dict[str, Any]:
     settings["tenants"]["bank-c"] = {
         "display_name": "Bank C",
         "services": {"api-ms": settings["tenants"]["bank-a"]["services"]["api-ms"]},
-        "clients": {"web": {"grant": "authorization_code", "scopes": ["accounts.read"]}},
+        "databases": {"ledger": {"storage": "10Gi"}},
+        "caches": {"sessions": {"memory": "64Mi"}},
+        "clients": {
+            "web": {"grant": "authorization_code", "scopes": ["accounts.read"], "redirect_uris": ["https://c.example/back"]}
+        },
         "usage": {"requests_per_second": 10, "burst": 20, "requests_per_day": 1000},
     }
+    settings["access"]["data"]["bank-c-ledger"] = {"service": "bank-c/api-ms", "store": "bank-c/ledger"}
     settings["access"]["routes"]["bank-c-web"] = {
         "clients": ["bank-c/web"],
         "service": "bank-c/api-ms",
         "operations": [{"methods": ["GET"], "paths": ["/accounts"]}],
         "scopes": ["accounts.read"],
     }
-    after = {resource.urn: resource for resource in record_settings(settings, "dev").resources}
-    assert not before.urns() - set(after)
-    strangers = sorted(urn for urn in set(after) - before.urns() if "bank-c" not in urn)
-    assert not strangers
+    return settings
+
+
+COUNTS_EVERY_TENANT = {
+    f"{code}-services-mesh-rate-limiter-objects-{kind}-rate-limit-ratelimit"
+    for code in ("eu-west-1", "eu-central-1")
+    for kind in ("configmap", "deployment")
+} | {"eu-west-1-services-mesh-issuer-realm-configmap-keycloak-keycloak-realm"}
+"""The platform's own lists of tenants: limits (the limiter restarts when its file changes) and OIDC clients."""
+
+
+def test_a_tenant_added_changes_nothing_of_the_others():
+    before = record_stack("dev")
+    after = record_settings(with_a_third_tenant(changed("dev")), "dev")
+    assert moved(before, after, "bank-c") == COUNTS_EVERY_TENANT
+
+
+def test_a_tenant_that_calls_a_shared_service_changes_that_services_decision_data_alone():
+    settings = with_a_third_tenant(changed("dev"))
+    settings["access"]["calls"]["bank-c-notes"] = {
+        "caller": "bank-c/api-ms",
+        "callee": "shared/notifications",
+        "operations": [{"methods": ["POST"], "paths": ["/events"]}],
+    }
+    changes = moved(record_stack("dev"), record_settings(settings, "dev"), "bank-c") - COUNTS_EVERY_TENANT
+    assert changes == {
+        f"{code}-services-tenant-shared-decision-configmap-shared-opa-data-notifications" for code in settings["regions"]
+    }
+
+
+LAYERS = ("decision", "mesh", "network")
+"""What enforces a call edge; identities outlive it, since they say who a workload is and not what it may do."""
+
+
+@pytest.mark.parametrize("edge", sorted(changed("dev")["access"]["calls"]))
+def test_deleting_an_edge_removes_it_from_every_layer(edge):
+    settings = changed("dev")
+    del settings["access"]["calls"][edge]
+    before, after = record_stack("dev"), record_settings(settings, "dev")
+    larger = {resource.urn: resource for resource in before.resources}
+    left = {resource.urn: resource for resource in after.resources}
+    assert not set(left) - set(larger)
+    gone = {larger[urn].name for urn in set(larger) - set(left)}
+    touched = gone | {one.name for urn, one in left.items() if plain(one.inputs) != plain(larger[urn].inputs)}
+    assert all(any(f"-{layer}-" in name for name in touched) for layer in LAYERS)
+    call = changed("dev")["access"]["calls"][edge]
+    tenants = {call[end].split("/")[0] for end in ("caller", "callee")}
+    own = re.compile(rf"-services-(tenant-({'|'.join(tenants)})-|mesh-istio-istiod$)")
+    assert [name for name in sorted(touched) if not own.search(name)] == []
+    assert not [one.name for one in after.resources if edge in str(plain(one.inputs))]
