@@ -212,7 +212,12 @@ def test_open_routes_keep_their_priorities_when_one_is_added():
 
 def test_the_issuers_keys_follow_from_keycloak_and_are_named_for_others():
     assert token_check(load_file(ROOT / "Pulumi.prod.yaml").identity).jwks_url == f"{ISSUER}/protocol/openid-connect/certs"
-    common = {"trust_domain_base": "trust.clearing.example", "issuer": "https://x.eu.auth0.com/", "issuer_kind": "external"}
+    common = {
+        "trust_domain_base": "trust.clearing.example",
+        "ca_country": "IE",
+        "issuer": "https://x.eu.auth0.com/",
+        "issuer_kind": "external",
+    }
     jwks = "https://x.eu.auth0.com/.well-known/jwks.json"
     assert token_check(IdentitySettings(**common, jwks_url=jwks)).jwks_url == jwks
     with pytest.raises(ValueError, match=r"rules over several keys|jwks_url"):
