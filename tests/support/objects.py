@@ -4,13 +4,14 @@ Read from the recording by the same function that `make render` writes files wit
 with the mocks' plain values where an output of another resource stands.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import yaml
 
 from components.settings import CONFIG_KEY
+from sandbox.apiclient import ApiServer, RefusedError
 from sandbox.render import Rendered, rendered
 from tests.support.program import ROOT, STACKS, record_settings, record_stack
 
@@ -52,7 +53,7 @@ def _by_region(stack: str, *, is_release: bool) -> dict[str, list[Manifest]]:
     return dict(sorted(found.items()))
 
 
-def pods_of(objects: list[Manifest]) -> Iterator[dict[str, Any]]:
+def pods_of(objects: Sequence[Manifest]) -> Iterator[dict[str, Any]]:
     """A Pod for every pod template: what the workload's controller would create."""
     for one in objects:
         template = one.get("spec", {}).get("template")
@@ -60,3 +61,25 @@ def pods_of(objects: list[Manifest]) -> Iterator[dict[str, Any]]:
             place = {"name": one["metadata"]["name"], "namespace": one["metadata"].get("namespace", "")}
             about = {key: value for key, value in template.get("metadata", {}).items() if key in {"labels", "annotations"}}
             yield {"apiVersion": "v1", "kind": "Pod", "metadata": {**about, **place}, "spec": template["spec"]}
+
+
+def all_of(kind: str, objects: Sequence[Manifest]) -> list[Manifest]:
+    return [one for one in objects if one["kind"] == kind]
+
+
+def refusal(server: ApiServer, one: Manifest) -> str:
+    """What the server says against the object, with its kind and name; the empty text when it accepts it."""
+    try:
+        server.apply(one, dry_run=True)
+    except RefusedError as error:
+        return str(error)
+    return ""
+
+
+def settled(server: ApiServer, objects: Sequence[Manifest]) -> None:
+    """The namespaces and service accounts for real, so that the rest has somewhere to be judged."""
+    server.prepare(objects)
+    for one in all_of("Namespace", objects):
+        server.apply(one)
+    for one in all_of("ServiceAccount", objects):
+        server.apply(one)
