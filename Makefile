@@ -37,8 +37,9 @@ render: $(READY) ## Write every Kubernetes object of STACK to build/manifests
 policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, with the policy pack
 	@$(PY) -m policy.judge --stack $(STACK) $(if $(STATE),--state $(STATE))
 
-test: lint ## Lint, types, then every test
+test: lint ## Lint, types, the tools that the tests drive (built once, minutes), then every test
 	@$(PY) -m sandbox.engine
+	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import TOOLS; print(*sorted(TOOLS.keys() - {"pulumi"}))') > /dev/null
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(READY) ## Ruff, mypy, yamllint and the import contracts
