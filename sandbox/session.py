@@ -1,18 +1,20 @@
 """A stack of the program on the real engine, offline: local state, a throwaway passphrase, no credentials."""
 
+import asyncio
 import contextlib
 import gc
 import importlib.util
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from pulumi import automation as auto
+from pulumi.runtime.settings import SETTINGS
 from semver import VersionInfo
 
 from sandbox import hosting
@@ -50,6 +52,39 @@ def rare_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+async def settled() -> None:
+    """Waits until nothing that the program began is under way, or something of it failed.
+
+    The SDK waits for the same after a program's end, but for one thing at a time: at every wake-up it watches every pending
+    output anew, which costs the square of their number. Nothing is taken from its lists here, so it still finds and reports
+    every failure itself, and after this it has next to nothing left to watch.
+    """
+    while True:
+        with SETTINGS.lock:
+            known = {*SETTINGS.outputs, *SETTINGS.rpc_manager.rpcs}
+        begun = [each for each in known if isinstance(each, asyncio.Future)]
+        if SETTINGS.rpc_manager.unhandled_exception is not None or any(_failed(each) for each in begun):
+            return
+        pending = [each for each in begun if not each.done()]
+        if not pending:
+            return
+        await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
+
+
+def _failed(future: "asyncio.Future[Any]") -> bool:
+    return future.done() and (future.cancelled() or future.exception() is not None)
+
+
+def settling(program: Program) -> Callable[[], Coroutine[Any, Any, None]]:
+    """The program, over when what it began is: what an inline program may be, a function whose result is awaited."""
+
+    def run() -> Coroutine[Any, Any, None]:
+        program()
+        return settled()
+
+    return run
 
 
 @contextlib.contextmanager
@@ -179,7 +214,7 @@ def open_session(
     opened = auto.create_or_select_stack(
         stack_name=stack,
         project_name=project,
-        program=program,
+        program=settling(program),
         opts=auto.LocalWorkspaceOptions(
             work_dir=str(place.work),
             pulumi_command=auto.PulumiCommand(str(home), VersionInfo.parse(engine.version.removeprefix("v"))),
