@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from docs import picture
-from docs.reference_pages import pages, row, table
+from components.settings.tenants import mebibytes
+from docs import engines, picture
+from docs.markdown import row, table
+from docs.reference_pages import pages
 from tests.support.monitor import Recording
 from tests.support.program import STACKS, record_stack
 
@@ -37,6 +39,7 @@ PRICES: Final = {
     "web_acl_rule": 1.0,
     "kms": 1.0,
     "alarm": 0.10,
+    "zone": 0.50,
     "shield": 3000.0,
 }
 """USD per month of one piece."""
@@ -86,6 +89,20 @@ def _rules(recording: Recording) -> int:
     return sum(len(acl.inputs["rules"]) for acl in recording.of("aws:wafv2/webAcl:WebAcl"))
 
 
+def _balancers(kind: str) -> Callable[[Recording], int]:
+    return lambda recording: sum(
+        each.inputs["loadBalancerType"] == kind for each in recording.of("aws:lb/loadBalancer:LoadBalancer")
+    )
+
+
+def _database_disks(recording: Recording) -> int:
+    clusters = recording.of("kubernetes:postgresql.cnpg.io/v1:Cluster")
+    return (
+        sum(int(each.inputs["spec"]["instances"]) * mebibytes(each.inputs["spec"]["storage"]["size"]) for each in clusters)
+        // 1024
+    )
+
+
 def _all(type_: str) -> Callable[[Recording], int]:
     return lambda recording: len(recording.of(type_))
 
@@ -97,7 +114,10 @@ PIECES: Final = (
     Piece(name="node volumes, GiB of gp3", price="gp3_gib", count=_disks),
     Piece(name="NAT gateways", price="nat", count=_all("aws:ec2/natGateway:NatGateway")),
     Piece(name="interface endpoints, each per zone", price="endpoint", count=_endpoints),
-    Piece(name="load balancers, before capacity units", price="balancer", count=_all("aws:lb/loadBalancer:LoadBalancer")),
+    Piece(name="load balancers of the edge, before capacity units", price="balancer", count=_balancers("application")),
+    Piece(name="load balancers between the regions, before capacity units", price="balancer", count=_balancers("network")),
+    Piece(name="volumes of databases, GiB of gp3", price="gp3_gib", count=_database_disks),
+    Piece(name="private hosted zones", price="zone", count=_all("aws:route53/zone:Zone")),
     Piece(name="public IPv4 addresses of NAT gateways and load balancers", price="address", count=_addresses),
     Piece(name="web ACLs", price="web_acl", count=_all("aws:wafv2/webAcl:WebAcl")),
     Piece(name="web ACL rules", price="web_acl_rule", count=_rules),
@@ -159,7 +179,7 @@ def preview_block() -> str:
 
 def blocks() -> dict[str, str]:
     """The README's blocks that need no engine."""
-    return {"picture": picture.block(record_stack("prod")), "cost": cost_block()}
+    return {"picture": picture.block(record_stack("prod")), "cost": cost_block(), "engines": engines.block()}
 
 
 def block_of(text: str, name: str) -> str:
@@ -184,10 +204,18 @@ def placed(text: str, name: str, body: str) -> str:
     return filled
 
 
+def stale() -> list[Path]:
+    """Files below docs/reference that nothing generates any more: the picture of a tenant that is gone."""
+    current = {ROOT / path for path in pages()}
+    return sorted(path for path in (ROOT / "docs/reference").iterdir() if path not in current)
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Write everything; `--no-engine` leaves the preview block as it is."""
-    for path, text in pages().items():
-        (ROOT / path).write_text(text, encoding="utf-8")
+    for path in stale():
+        path.unlink()
+    for name, text in pages().items():
+        (ROOT / name).write_text(text, encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     for name, body in blocks().items():
         readme = placed(readme, name, body)

@@ -12,40 +12,74 @@ from typing import Final
 
 from tests.support.monitor import Recording, Registered
 
-COMPOSING: Final = frozenset({"zerotrust:platform:Platform", "zerotrust:region:Region"})
+COMPOSING: Final = frozenset(
+    {
+        "zerotrust:platform:Platform",
+        "zerotrust:region:Region",
+        "zerotrust:region:Services",
+        "zerotrust:identity:Trust",
+        "zerotrust:mesh:ServiceMesh",
+    }
+)
 """What only composes others and is no node."""
+PART_OF: Final = {
+    "zerotrust:cluster:PodIdentityAgent": "zerotrust:cluster:ControlPlane",
+    "zerotrust:identity:Kinds": "zerotrust:identity:TrustDomain",
+    "zerotrust:identity:Manifests": "zerotrust:identity:TrustDomain",
+    "zerotrust:mesh:Manifests": "zerotrust:mesh:Istio",
+    "zerotrust:operators:MonitoringKinds": "zerotrust:cluster:ControlPlane",
+}
+"""What is drawn as a part of another node."""
 PATH: Final = (
     "zerotrust:edge:Entry",
     "zerotrust:edge:WebAcl",
     "zerotrust:edge:LoadBalancer",
     "zerotrust:edge:Api",
-    "zerotrust:cluster:NodeGroup",
+    "zerotrust:mesh:MeshGateway",
+    "zerotrust:tenancy:Tenant",
 )
 """A request's way in."""
-NOT_YET: Final = ("zerotrust:edge:Api", "zerotrust:cluster:NodeGroup")
-"""The one hop whose far end another layer has yet to bring."""
 TITLES: Final = {
     "zerotrust:account:Alarms": "Alarms on the trail",
     "zerotrust:account:Guards": "Account guards and trail",
     "zerotrust:account:RegionGuards": "GuardDuty, Config, Security Hub",
     "zerotrust:audit:RegionEvidence": "Evidence buckets, WORM",
     "zerotrust:cluster:Addons": "Add-ons",
-    "zerotrust:cluster:ControlPlane": "EKS control plane",
+    "zerotrust:cluster:ControlPlane": "EKS control plane, pod identity",
     "zerotrust:cluster:NodeGroup": "Node groups",
     "zerotrust:cluster:NodeRole": "Node role",
+    "zerotrust:cluster:PodIdentity": "Roles of the platform's pods",
+    "zerotrust:cni:Cilium": "Cilium: ENI, WireGuard, default deny",
     "zerotrust:edge:Api": "API gateway, one API per tenant",
     "zerotrust:edge:Certificate": "Certificate",
     "zerotrust:edge:Entry": "Route 53 and health checks",
+    "zerotrust:edge:IssuerFront": "Way in to Keycloak, home region only",
     "zerotrust:edge:LoadBalancer": "Public load balancer, token check",
+    "zerotrust:edge:RegionBalancer": "Way in from other regions",
     "zerotrust:edge:WebAcl": "WAF",
+    "zerotrust:identity:Federation": "Federation: a region trusts another",
+    "zerotrust:identity:Issuer": "Keycloak, home region only",
+    "zerotrust:identity:TrustDomain": "SPIRE: the region's trust domain",
     "zerotrust:keys:Key": "KMS keys",
+    "zerotrust:mesh:Istio": "Istio and the region's rules",
+    "zerotrust:mesh:MeshGateway": "Gateways: ingress, egress, east-west",
+    "zerotrust:mesh:RateLimiter": "Rate limiter",
     "zerotrust:network:Endpoints": "Private endpoints",
     "zerotrust:network:Peering": "Peering of the regions",
+    "zerotrust:network:PrivateZone": "Private names",
     "zerotrust:network:Vpc": "VPC, DNS firewall, flow logs",
+    "zerotrust:operators:Ground": "Namespaces, network rules, operators",
+    "zerotrust:operators:Manifests": "Pods behind load balancers, private records",
+    "zerotrust:tenancy:Tenant": "Tenant: services, OPA, stores, rules",
 }
 """What a person calls a component; one that is not named here shows its class."""
 LAYERS: Final = {
     "edge": "Edge",
+    "tenancy": "Tenants",
+    "mesh": "Mesh",
+    "identity": "Identity",
+    "operators": "Ground",
+    "cni": "Pod network",
     "cluster": "Cluster",
     "network": "Network",
     "audit": "Evidence",
@@ -53,8 +87,11 @@ LAYERS: Final = {
     "account": "Account guards",
 }
 """Layers from the client inwards."""
-ONCE: Final = {"edge": "Entry", "network": "Between regions"}
+ONCE: Final = {"edge": "Entry", "network": "Between regions", "identity": "Between trust domains"}
 """Layers by another name where they stand once per environment."""
+
+WAITING: Final = ("kubernetes:", "aws:eks/nodeGroup:")
+"""Types whose order is drawn as well: what is in a cluster, and the nodes, which wait for their network."""
 
 Edge = tuple[str, str]
 
@@ -67,15 +104,21 @@ class Drawing:
         self.regions = sorted(resource.name for resource in recording.of("zerotrust:region:Region"))
         self.owners = {resource.urn: self._owner(resource) for resource in recording.resources}
         components = {owner.urn: owner for owner in self.owners.values() if owner}
-        self.kinds = Counter(owner.type for owner in components.values())
-        self.regional = {owner.type for owner in components.values() if self._parent_type(owner) == "zerotrust:region:Region"}
+        self.kinds = Counter(owner.type for owner in components.values() if owner.type not in PART_OF)
+        self.regional = {_node(owner) for owner in components.values() if self._in_region(owner)}
         self.resources = Counter(
-            owner.type for urn, owner in self.owners.items() if owner and not self._by_urn[urn].type.startswith("zerotrust:")
+            _node(owner) for urn, owner in self.owners.items() if owner and not self._by_urn[urn].type.startswith("zerotrust:")
         )
 
     def _parent_type(self, resource: Registered) -> str:
         parent = self._by_urn.get(resource.parent)
         return parent.type if parent else ""
+
+    def _in_region(self, resource: Registered) -> bool:
+        current: Registered | None = resource
+        while current is not None and current.type != "zerotrust:region:Region":
+            current = self._by_urn.get(current.parent)
+        return current is not None
 
     def _owner(self, resource: Registered) -> Registered | None:
         """The component below a region or the platform that a resource belongs to."""
@@ -85,20 +128,27 @@ class Drawing:
         return current if current and current.type.startswith("zerotrust:") and current.type not in COMPOSING else None
 
     def uses(self) -> set[Edge]:
-        """Kind → kind it takes a property of."""
+        """Kind → kind it takes a property of, or for what is in a cluster: waits for."""
         found: set[Edge] = set()
         for urn, owner in self.owners.items():
-            for targets in self._by_urn[urn].property_dependencies.values():
-                others = (self.owners.get(target) for target in targets)
-                found |= {(owner.type, other.type) for other in others if owner and other and owner.type != other.type}
+            resource = self._by_urn[urn]
+            named = [target for targets in resource.property_dependencies.values() for target in targets]
+            waits = resource.dependencies if resource.type.startswith(WAITING) else ()
+            others = (self.owners.get(target) for target in {*named, *waits})
+            found |= {(_node(owner), _node(other)) for other in others if owner and other and _node(owner) != _node(other)}
         return found
 
     def count(self, kind: str) -> str:
         """Resources inside; in one region for what every region has."""
-        regions = len(self.regions) if kind in self.regional else 1
-        several = self.kinds[kind] // regions
-        each = self.resources[kind] // regions // several
-        return f"{several} × {each}" if several > 1 else str(each)  # noqa: RUF001 - times
+        regions = len(self.regions) if kind in self.regional and self.kinds[kind] >= len(self.regions) else 1
+        several, inside = self.kinds[kind] // regions, self.resources[kind] // regions
+        if several == 1:
+            return f"{inside} resource{'s' if inside > 1 else ''}"
+        return f"{several} × {inside // several}" if inside % several == 0 else f"{several}, {inside} resources"  # noqa: RUF001 - times
+
+
+def _node(owner: Registered) -> str:
+    return PART_OF.get(owner.type, owner.type)
 
 
 def path_edges(kinds: Mapping[str, int]) -> list[Edge]:
@@ -145,9 +195,7 @@ def _boxes(drawing: Drawing, *, regional: bool, indent: str) -> Iterator[str]:
         if not inside:
             continue
         yield f'{indent}subgraph {scope}_{layer}["{names.get(layer, layer.capitalize())}"]'
-        yield from (
-            f'{indent}  {_id(kind)}["{title(kind)}<br/><small>{drawing.count(kind)} resources</small>"]' for kind in inside
-        )
+        yield from (f'{indent}  {_id(kind)}["{title(kind)}<br/><small>{drawing.count(kind)}</small>"]' for kind in inside)
         yield f"{indent}end"
 
 
@@ -161,8 +209,7 @@ def mermaid(recording: Recording) -> str:
     lines += [f'  subgraph region["Every region alike: {regions}"]', *_boxes(drawing, regional=True, indent="    "), "  end"]
     lines.append(f"  client ==> {_id(PATH[0])}")
     for hop in path:
-        arrow = '-. "with the mesh, not yet" .->' if hop == NOT_YET else "==>"
-        lines.append(f"  {_id(hop[0])} {arrow} {_id(hop[1])}")
+        lines.append(f"  {_id(hop[0])} ==> {_id(hop[1])}")
     lines += [f"  {_id(source)} --> {_id(target)}" for source, target in reduced(drawing.uses(), path)]
     stops = ",".join(["client", *(_id(kind) for kind in PATH if kind in drawing.kinds)])
     lines += ["  classDef path stroke-width:3px,font-weight:bold", f"  class {stops} path"]
@@ -173,6 +220,6 @@ def block(recording: Recording) -> str:
     """The picture with its legend."""
     return (
         f"```mermaid\n{mermaid(recording)}\n```\n\n"
-        "Thick: a request's way in. Thin: what a component takes from another; what a longer way implies is left out. "
-        "Counts are of one region where every region has its own."
+        "Thick: a request's way in. Thin: what a component takes from another or waits for; what a longer way implies is left "
+        "out. Counts are of one region where every region has its own."
     )

@@ -3,12 +3,22 @@
 Does not prove the preview block beyond its rows without the EKS component's children: that needs the engine.
 """
 
+import itertools
 import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from docs import generate, picture
+from components.graph.model import Call, Data, Egress, Graph, Route
+from components.helm import pins
+from components.settings import CONFIG_KEY, load
+from docs import call_graph, enforcement, engines, generate, picture
+from docs.access_pages import graph_of, pictures
+from docs.layered import Link, Size, layout
 from docs.reference_pages import component_classes, observed, pages
 from tests.support.program import ROOT, STACKS, record_stack
 
@@ -21,9 +31,13 @@ def test_a_generated_page_is_current(path):
     assert (ROOT / path).read_text(encoding="utf-8") == pages()[path], "run make docs"
 
 
-@pytest.mark.parametrize("name", ["picture", "cost"])
+@pytest.mark.parametrize("name", ["picture", "cost", "engines"])
 def test_a_generated_block_of_the_readme_is_current(name):
     assert generate.block_of(README, name) == generate.blocks()[name], "run make docs"
+
+
+def test_every_file_of_the_reference_is_generated():
+    assert generate.stale() == [], "run make docs"
 
 
 def test_the_preview_block_counts_what_the_program_registers():
@@ -79,3 +93,108 @@ def test_the_picture_names_only_components_that_exist():
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_instance_type_has_a_price(stack):
     assert not generate.unpriced(record_stack(stack))
+
+
+GRAPHS = {
+    "shipped": graph_of("prod"),
+    "shop": Graph.of(
+        load(
+            yaml.safe_load((ROOT / "examples/ecommerce/Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"][CONFIG_KEY], "dev"
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS.values()], ids=[*GRAPHS])
+def test_every_edge_is_drawn_with_its_methods_and_paths_for_each_tenant_at_its_ends(graph):
+    texts = {tenant: call_graph.svg(graph, tenant) for tenant in graph.tenants}
+    shown = {tenant: "".join(re.findall(r">([^<]+)</text>", svg)).replace(" ", "") for tenant, svg in texts.items()}
+    for edge in enforcement.edges(graph):
+        for tenant in enforcement.tenants_of(edge):
+            for text in (*call_graph.means(edge), *call_graph.conditions(edge)):
+                assert text.replace(" ", "") in shown[tenant], f"{edge.key} in {tenant}"
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS.values()], ids=[*GRAPHS])
+def test_every_line_of_a_picture_is_an_edge_of_the_settings(graph):
+    for tenant in graph.tenants:
+        lines = call_graph.svg(graph, tenant).count('<path class="line')
+        drawn = [edge for edge in enforcement.edges(graph) if tenant in enforcement.tenants_of(edge)]
+        assert lines == sum(len(call_graph.ends(edge)[0]) for edge in drawn)
+
+
+def _clear(placed):
+    """Nothing is drawn over anything else, and all of it on the ground."""
+    for one, other in itertools.combinations(placed.spots.values(), 2):
+        apart = one.x + one.width <= other.x or other.x + other.width <= one.x
+        assert apart or one.bottom <= other.top or other.bottom <= one.top, (one.key, other.key)
+    for spot in placed.spots.values():
+        assert spot.x >= 0
+        assert spot.top >= 0
+        assert spot.x + spot.width <= placed.width
+        assert spot.bottom <= placed.height
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS.values()], ids=[*GRAPHS])
+def test_nothing_is_drawn_over_anything_else(graph):
+    for tenant in graph.tenants:
+        _clear(call_graph.drawn(graph, tenant)[2])
+
+
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda ends: ends[0] != ends[1]), max_size=20),
+    heights=st.lists(st.integers(10, 90), min_size=20, max_size=20),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_graph_circles_among_them_is_drawn_clear_of_itself(pairs, heights):
+    boxes = {str(number): Size(width=80, height=40) for number in range(8)}
+    links = [
+        Link(key=f"link{number}", source=str(source), target=str(target), label=Size(width=100, height=height))
+        for number, ((source, target), height) in enumerate(zip(pairs, heights, strict=False))
+    ]
+    _clear(layout(boxes, links))
+
+
+@pytest.mark.parametrize("path", [*pictures()])
+def test_a_picture_is_well_formed_and_needs_nothing_from_elsewhere(path):
+    text = pictures()[path]
+    assert ET.fromstring(text).tag.endswith("svg")  # noqa: S314 - our own text
+    assert not re.search(r"(?:href|src)=|@import|url\((?!#)", text)
+
+
+KINDS = {
+    Call: {"mesh", "decision", "cilium", "network"},
+    Route: {"edge", "mesh", "decision", "cilium", "network"},
+    Data: {"mesh", "cilium", "network", "stores", "workloads"},
+    Egress: {"mesh", "cilium", "network"},
+}
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS.values()], ids=[*GRAPHS])
+def test_every_edge_is_enforced_in_every_layer_of_its_kind_and_in_every_region_of_its_target(graph):
+    enforced = enforcement.places(graph)
+    for edge in enforcement.edges(graph):
+        found = enforced[enforcement.edge_id(edge)]
+        target = edge.callee if isinstance(edge, Call) else edge.service
+        for layer in KINDS[type(edge)]:
+            standing = {region for place in found if place.layer == layer for region in place.regions}
+            assert standing >= set(target.regions), f"{edge.key}: {layer}"
+
+
+def test_without_its_edges_a_graph_has_nothing_of_its_own_left_to_enforce():
+    graph = GRAPHS["shipped"]
+    own = {(place.kind, place.name) for found in enforcement.places(graph).values() for place in found if place.kept == "own"}
+    bare = graph
+    for edge in enforcement.edges(graph):
+        bare = enforcement.without(bare, edge)
+    left = {(kind, name) for region in graph.regions for _, kind, name in enforcement.compiled(bare, region)}
+    assert not own & left
+
+
+def test_every_pinned_chart_has_a_component_that_installs_it():
+    rows = re.findall(r"^\| `([a-z-]+)` .* \| (.*) \|$", pages()["docs/reference/charts.md"], re.MULTILINE)
+    assert {name for name, by in rows if by.startswith("`zerotrust:")} == set(pins())
+
+
+def test_every_engine_named_is_pinned():
+    assert all(re.match(r"\d", engine.version) for engine in engines.ENGINES)
