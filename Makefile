@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 STACK  ?= dev
 DIFF   ?=
+ARGS   ?=
 PLUGINS ?=
 PROJECT ?= .
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
@@ -15,7 +16,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview render policy test lint format bench lock docs ledger charts clean
+.PHONY: help setup preview render policy test lint format bench bench-tenants lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +56,9 @@ format: $(READY) ## Format the code
 
 bench: $(READY) ## Measure preview against its floor; writes build/bench/bench.json
 	@$(PY) -m bench.preview
+
+bench-tenants: $(READY) ## Measure what a tenant costs at 2, 20 and 200 of them; writes build/bench/tenants.json (an hour; ARGS=--compile-only)
+	@$(PY) -m bench.tenants $(ARGS)
 
 docs: $(READY) ## Regenerate the reference pages and the picture from the program
 	@$(PY) -m docs.generate
