@@ -29,10 +29,13 @@ def issuer_of(graph: Graph, tenant: str) -> Issuer:
     return OWN if product is None else product_issuer(product)
 
 
-def common_name(edge: Data) -> str:
-    """What a store knows the edge's service by: its name, and before it the tenant where an authority signs for several."""
+def common_name(graph: Graph, edge: Data) -> str:
+    """What a store knows the edge's service by: its name, and before it the tenant where the authority signs for several.
+
+    Whose store the edge leads to changes nothing: every store of a product trusts every certificate of its authority.
+    """
     service = edge.service
-    return service.name if service.tenant == edge.store.tenant else f"{service.tenant}.{service.name}"
+    return service.name if issuer_of(graph, service.tenant) == OWN else f"{service.tenant}.{service.name}"
 
 
 def edges_by_store(graph: Graph, workload: Workload) -> dict[str, tuple[Data, ...]]:
@@ -72,7 +75,7 @@ def valkey_of(graph: Graph, store: Store) -> Valkey:
     if not isinstance(settings, CacheSettings):
         msg = f"{store.ref} is no cache"
         raise TypeError(msg)
-    services = {common_name(edge): edge.service for edge in graph.data_to(store)}
+    services = {common_name(graph, edge): edge.service for edge in graph.data_to(store)}
     return Valkey(
         namespace=store.tenant,
         name=store.name,
@@ -108,7 +111,7 @@ def store_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...
         leaf(
             tenant,
             client_secret(edge),
-            common_name=common_name(edge),
+            common_name=common_name(graph, edge),
             usages=("client auth",),
             labels=labels,
             issuer=issuer,

@@ -58,6 +58,11 @@ class Valkey:
         return f"{self.name}-server-tls"
 
     @property
+    def own_user(self) -> str:
+        """The servers' own name; before it the namespace where the authority signs for several, as for clients."""
+        return self.name if self.issuer == OWN else f"{self.namespace}.{self.name}"
+
+    @property
     def service(self) -> str:
         """The headless service, every instance."""
         return f"{self.name}.{self.namespace}.svc.{CLUSTER_DOMAIN}"
@@ -70,7 +75,7 @@ class Valkey:
 def configuration(wanted: Valkey) -> dict[str, str]:
     """Files by name: `valkey.conf`, and one per pod that includes it and says whose replica the pod is."""
     # The servers' own user: replication and the probes. It can read no key.
-    own = f"user {wanted.name} on resetpass resetkeys resetchannels -@all +ping +psync +replconf"
+    own = f"user {wanted.own_user} on resetpass resetkeys resetchannels -@all +ping +psync +replconf"
     lines = (
         "bind * -::*",
         "port 0",
@@ -107,7 +112,7 @@ def valkey_cache(wanted: Valkey) -> tuple[Manifest, ...]:
     Raises:
         ValueError: for a user with the name of the cache, which is the servers' own.
     """
-    if wanted.name in wanted.users:
+    if wanted.own_user in wanted.users:
         msg = f"{wanted.namespace}/{wanted.name}: a client has the name of the cache, which stands for the servers"
         raise ValueError(msg)
     selector = {**wanted.labels, SERVICE_LABEL: wanted.name}
@@ -125,7 +130,7 @@ def valkey_cache(wanted: Valkey) -> tuple[Manifest, ...]:
         leaf(
             wanted.namespace,
             wanted.secret,
-            common_name=wanted.name,
+            common_name=wanted.own_user,
             usages=("server auth", "client auth"),
             dns_names=(wanted.service, f"*.{wanted.service}"),
             labels=selector,
