@@ -99,6 +99,15 @@ def _next_region(region: str, others: tuple[str, ...]) -> str:
     return later[0] if later else min(others)
 
 
+def route_namespace(call: Call) -> str:
+    """Where the route that leads a call out of the region lies: the caller's namespace, but not the callee's own.
+
+    A sidecar takes in every route beside the host that it names, with all that the route leads to. In the callee's namespace a
+    neighbour's route would so let every local caller name the other regions; there it lies with the gateway that it leads to.
+    """
+    return call.caller.tenant if call.caller.tenant != call.callee.tenant else EASTWEST.namespace
+
+
 def caller_objects(graph: Graph, region: str, call: Call) -> tuple[Manifest, ...]:
     """The caller's side of a call that may leave the region: the route to the every-region host, and whom to expect there."""
     others = leaves(call, region)
@@ -107,9 +116,10 @@ def caller_objects(graph: Graph, region: str, call: Call) -> tuple[Manifest, ...
     caller, callee, name = call.caller, call.callee, f"call-{call.key}"
     ordinary, everywhere = service_host(callee.tenant, callee.name), every_region_host(callee.tenant, callee.name)
     labels = {SERVICE_LABEL: caller.name}
+    place = route_namespace(call)
     route = {
         "hosts": [ordinary],
-        "exportTo": ["."],
+        "exportTo": ["." if place == caller.tenant else caller.tenant],
         "http": [
             {
                 "match": [{"sourceLabels": labels}],
@@ -138,7 +148,7 @@ def caller_objects(graph: Graph, region: str, call: Call) -> tuple[Manifest, ...
         "trafficPolicy": policy,
     }
     return (
-        istio("VirtualService", name, caller.tenant, route, tenant=caller.tenant),
+        istio("VirtualService", name, place, route, tenant=caller.tenant),
         istio("DestinationRule", name, caller.tenant, rule, tenant=caller.tenant),
     )
 

@@ -17,6 +17,7 @@ from components.graph.names import (
     service_host,
 )
 from components.manifests import Manifest
+from components.mesh.failover import route_namespace
 from components.mesh.kinds import gateway_host, istio, unique
 
 OPA_HOST: Final = "opa-ext-authz.internal"
@@ -44,9 +45,9 @@ def scope_hosts(graph: Graph, region: str, workload: Workload) -> tuple[str, ...
         hosts.append(f"{tenant}/{ordinary}")
         if set(destinations) - {region}:
             hosts.append(f"{tenant}/{every_region_host(tenant, call.callee.name)}")
-            if tenant != workload.tenant:
-                # The namespace part also says whose VirtualServices count: the one that leads further is the caller's own.
-                hosts.append(f"./{ordinary}")
+            # The namespace part also says whose VirtualServices count: the one that leads further is this caller's.
+            place = route_namespace(call)
+            hosts.append(f"{'.' if place == workload.tenant else place}/{ordinary}")
     for edge in graph.data_of(workload):
         hosts.extend(f"{edge.store.tenant}/{host}" for host in store_hosts(edge))
     external = graph.egress_of(workload)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from components.graph.model import Graph
+from components.graph.model import Graph, Workload
 from components.graph.names import EGRESS, INGRESS, SERVICE_LABEL
 from components.manifests import Manifest, object_key
 from components.mesh.objects import region_objects, tenant_objects
@@ -198,10 +198,20 @@ def test_a_sidecar_names_its_edges_and_nothing_else(tree: dict[str, Any]) -> Non
                         wanted |= {f"{store.tenant}/{name}.{store.tenant}.svc.cluster.local" for name in names}
                 external = {edge.host for edge in graph.egress if edge.service == workload}
                 wanted |= {f"istio-egress/{EGRESS.name}.istio-egress.svc.cluster.local"} if external else set()
+                # A neighbour's route beyond the region lies where only its own caller names it.
+                wanted |= {
+                    f"istio-eastwest/{other.name}.{other.tenant}.svc.cluster.local"
+                    for other in graph.workloads.values()
+                    if other.tenant == workload.tenant
+                    and set(oracle.destinations(tree, workload.ref, region, other.ref)) - {region}
+                }
                 assert services - {"istio-system/istiod.istio-system.svc.cluster.local"} == wanted
                 own = {host[2:] for host in hosts if host.startswith("./")}
                 assert {host for host in own if not host.endswith(".svc.cluster.local")} == external
-                routes = [one["spec"] for one in of_kind(objects, "VirtualService", workload.tenant)]
+                own |= {host.partition("/")[2] for host in hosts if host.startswith("istio-eastwest/")}
+                routes = [
+                    one["spec"] for one in (*of_kind(objects, "VirtualService", workload.tenant), *_led_beyond(objects, workload))
+                ]
                 mine = [one for one in routes if {SERVICE_LABEL: workload.name} in _source_labels(one)]
                 # A Sidecar leaves out VirtualServices of a namespace that it does not name together with their host; its own
                 # namespace's name and the dot are one to it, and a host twice is a fault.
@@ -209,6 +219,11 @@ def test_a_sidecar_names_its_edges_and_nothing_else(tree: dict[str, Any]) -> Non
                 assert own <= routed <= own | {host.partition("/")[2] for host in hosts if host.startswith(f"{workload.tenant}/")}
                 spelt = [re.sub(r"^\./", f"{workload.tenant}/", host) for host in hosts]
                 assert len(spelt) == len(set(spelt))
+
+
+def _led_beyond(objects: Iterable[Manifest], workload: Workload) -> list[Manifest]:
+    routes = of_kind(objects, "VirtualService", "istio-eastwest")
+    return [one for one in routes if one["spec"]["exportTo"] == [workload.tenant]]
 
 
 def _rules(objects: Iterable[Manifest]) -> Iterator[tuple[str, dict[str, Any]]]:

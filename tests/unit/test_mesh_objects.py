@@ -198,3 +198,22 @@ def test_a_pod_of_no_known_service_reaches_nobody(stack: str) -> None:
             own = {"./*"} if namespace == "rate-limit" else {"istio-system/opa-ext-authz.internal"}
             assert set(found["egress"][0]["hosts"]) == own | {"istio-system/istiod.istio-system.svc.cluster.local"}
             assert found["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
+
+
+def test_a_neighbours_way_to_another_region_is_not_in_the_scope_of_a_local_caller() -> None:
+    tree = changed("dev")
+    tree["access"]["calls"]["bank-a-frontend-to-api"]["reach"] = "every_region"
+    tree["access"]["calls"]["bank-a-auth-to-api"] = {
+        "caller": "bank-a/auth-ms",
+        "callee": "bank-a/api-ms",
+        "operations": [{"methods": ["GET"], "paths": ["/accounts"]}],
+    }
+    objects = everything(Graph.of(load(tree)), REGION)
+    route = objects["virtualservice-istio-eastwest-call-bank-a-frontend-to-api"]["spec"]
+    assert route["exportTo"] == ["bank-a"]
+    ordinary, beyond = "api-ms.bank-a.svc.cluster.local", "bank-a/api-ms.bank-a.mesh.internal"
+    scopes = {name: objects[f"sidecar-bank-a-service-{name}"]["spec"]["egress"][0]["hosts"] for name in ("frontend", "auth-ms")}
+    led = {f"istio-eastwest/{ordinary}", beyond}
+    assert led <= set(scopes["frontend"])
+    assert f"bank-a/{ordinary}" in scopes["auth-ms"]
+    assert not led & set(scopes["auth-ms"])
