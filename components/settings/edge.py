@@ -133,6 +133,12 @@ class FailoverSettings(Model):
     record_ttl_seconds: int = Field(default=60, ge=10, le=60)
     """TTL of records; more would slow fail-over beyond the promised minutes."""
 
+    def problems(self) -> Iterator[Problem]:
+        if "{" in self.health_path or "*" in self.health_path:
+            yield Problem(
+                ("health_path",), self.health_path, "write one exact path: whatever it means is answered without a token"
+            )
+
 
 class EdgeSettings(Model):
     """The public entry of the environment."""

@@ -46,5 +46,9 @@ class IdentitySettings(Model):
     def problems(self) -> Iterator[Problem]:
         if self.issuer_kind == "keycloak" and not _REALM.fullmatch(self.issuer):
             yield Problem(("issuer",), self.issuer, "write https://<host>/realms/<realm>: Keycloak issues under its realm's path")
+        if self.issuer_kind == "keycloak" and self.issuer.endswith("/realms/master"):
+            yield Problem(
+                ("issuer",), self.issuer, "name a realm of its own; master administers Keycloak and is not for the public"
+            )
         if self.issuer_kind == "external" and self.jwks_url is None:
             yield Problem(("jwks_url",), None, "write the jwks_uri of the issuer's /.well-known/openid-configuration")

@@ -4,6 +4,7 @@ import ipaddress
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -30,6 +31,8 @@ EXAMPLE_DOMAINS = (
     "mycompany.internal",
 )
 REGIONS_FOR_HIGH_ASSURANCE = 2
+INSIDE_DOMAINS = ("cluster.local", "mesh.internal")
+"""Names of services: under one of these no host is outside. `components.graph.names` makes them."""
 
 
 class Settings(Model):
@@ -78,6 +81,7 @@ class Settings(Model):
         yield from self._egress()
         yield from self._routes()
         yield from self._principals()
+        yield from self._open_paths()
         if self.assurance == "high":
             yield from self._high_assurance()
 
@@ -181,6 +185,29 @@ class Settings(Model):
                     f"use {port} as {first} does; the egress gateway tells hosts apart by name alone, a host has one port",
                 )
             yield from self._missing(("access", "egress", key, "service"), edge.service, ("services",))
+            inside = (*INSIDE_DOMAINS, self.identity.trust_domain_base)
+            if any(edge.host == domain or edge.host.endswith(f".{domain}") for domain in inside):
+                yield Problem(
+                    ("access", "egress", key, "host"),
+                    edge.host,
+                    "name a host outside the platform; a service is called by an edge under access.calls, and its callee decides",
+                )
+
+    def _open_paths(self) -> Iterator[Problem]:
+        """What is answered without a token must be nobody's route."""
+        tenant = self.edge.failover.health_path.split("/")[1]
+        if tenant in self.tenants:
+            yield Problem(
+                ("edge", "failover", "health_path"),
+                self.edge.failover.health_path,
+                f"choose a path outside of tenant {tenant}'s; it is answered without a token",
+            )
+        if self.identity.issuer_kind == "keycloak" and urlsplit(self.identity.issuer).hostname == self.edge.domain:
+            yield Problem(
+                ("identity", "issuer"),
+                self.identity.issuer,
+                "give the issuer a host of its own; its paths need no token, and on edge.domain they would be the tenants' too",
+            )
 
     def _routes(self) -> Iterator[Problem]:
         taken: dict[tuple[str, str], list[tuple[str, str]]] = {}

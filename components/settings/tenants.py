@@ -27,8 +27,18 @@ RESERVED_NAMESPACES = frozenset(
         *("spire", "spire-server", "spire-system", "istio-system", "istio-ingress", "istio-egress", "istio-eastwest"),
         *("cert-manager", "cnpg-system", "external-dns", "keycloak", "rate-limit", "platform"),
         *("gatekeeper-system", "kyverno", "falco", "vault", "observability", "velero", "chaos-mesh", "argocd"),
+        *("cilium-secrets", "amazon-guardduty"),
+        # Not namespaces: what the platform calls its own rules beside `mesh-<tenant>` in the mesh's namespace.
+        *("ingress-gateway", "egress-gateway", "eastwest-gateway", "limits", "issuer"),
     }
 )
+PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
+"""The sidecar's own (Istio, "Ports used by Istio"). 15020, 15021 and 15090 reach a pod past it: no mTLS, no rule, no OPA."""
+OPA_PORTS = frozenset({8282, 9191})
+"""Of the OPA beside the service: its health and its decisions."""
+POD_CONTAINERS = frozenset({"opa", "istio-proxy", "istio-init", "istio-validation", "enable-core-dump"})
+"""What stands beside the application's container, which is called as the service is. The injector takes a container that is
+called `istio-proxy` for its own with changes, and with it the application's image for the proxy's."""
 
 
 _UNITS = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
@@ -69,6 +79,8 @@ class ServiceSettings(Model):
     def problems(self) -> Iterator[Problem]:
         if self.user_id == PROXY_USER_ID:
             yield Problem(("user_id",), self.user_id, "use another id; Istio's own is not redirected into the sidecar")
+        if self.port in PROXY_PORTS | OPA_PORTS:
+            yield Problem(("port",), self.port, "use another port; the sidecar or the OPA beside it has this one")
 
 
 class DatabaseSettings(Model):
@@ -192,6 +204,8 @@ class TenantSettings(Model):
                         f"{taken[name]} has this name already; give each workload of a tenant a name of its own",
                     )
                 taken.setdefault(name, kind)
+                if name in POD_CONTAINERS:
+                    yield Problem((kind, name), name, "choose another name; a container beside the application has this one")
                 if name == "default":
                     yield Problem((kind, name), name, "choose another name; the namespace's unused service account has this one")
                 if name in claimed:

@@ -4,6 +4,7 @@ Pure: the settings' refusals and the compiled objects. What the engines answer t
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 import yaml
 
 from components.graph.model import Graph
-from components.settings import CONFIG_KEY, load
+from components.graph.names import CLUSTER_DOMAIN, EVERY_REGION_DOMAIN, GATEWAYS, PLATFORM_NAMESPACES
+from components.settings import CONFIG_KEY, SettingsError, load
+from components.settings.tenants import POD_CONTAINERS
 from components.tenant import tenant_layers
 from tests.support.program import changed
 
@@ -73,3 +76,86 @@ def test_a_cache_admits_its_clients_under_the_names_of_their_certificates():
     named = {name for _, name, _, _ in client_certificates(tree)}
     assert {"data.api", "data.redis"} <= users <= named
     assert not users & {"frontend.redis", "api", "redis"}
+
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def refusal(edit: Edit) -> str:
+    """What loading the edited dev stack says."""
+    tree = changed("dev")
+    edit(tree)
+    with pytest.raises(SettingsError) as refused:
+        load(tree, "dev")
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("port", [8282, 9191, 15000, 15001, 15006, 15020, 15021, 15090])
+def test_no_service_listens_where_istio_redirects_nothing_or_the_pod_has_a_listener(port):
+    def edit(tree: dict[str, Any]) -> None:
+        tree["tenants"]["bank-b"]["services"]["trans-ms"]["port"] = port
+
+    assert f"trans-ms.port = {port}" in refusal(edit)
+
+
+@pytest.mark.parametrize("name", ["opa", "istio-proxy", "istio-init", "istio-validation"])
+def test_no_service_is_called_like_a_container_beside_it(name):
+    def edit(tree: dict[str, Any]) -> None:
+        services = tree["tenants"]["shared"]["services"]
+        services[name] = services["notifications"]
+
+    assert f"services.{name}" in refusal(edit)
+
+
+def test_every_container_beside_the_application_is_a_refused_name():
+    graph = Graph.of(load(changed("dev"), "dev"))
+    layers = tenant_layers(graph, REGION, "bank-a").values()
+    beside = {
+        container["name"]
+        for layer in layers
+        for each in layer
+        if each["kind"] == "Deployment"
+        for container in each["spec"]["template"]["spec"]["containers"]
+        if container["name"] != each["metadata"]["name"]
+    }
+    assert beside
+    assert beside <= POD_CONTAINERS
+
+
+@pytest.mark.parametrize("path", ["/{anything}", "/bank-a/accounts", "/bank-a", "/bank-a/{id}"])
+def test_the_path_that_needs_no_token_is_exact_and_no_tenants(path):
+    def edit(tree: dict[str, Any]) -> None:
+        tree["edge"]["failover"] = {"health_path": path}
+
+    assert "health_path" in refusal(edit)
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://api.dev.clearing.example/realms/clearing", "https://id.api.dev.clearing.example/realms/master"]
+)
+def test_the_issuer_has_a_host_and_a_realm_of_its_own(issuer):
+    def edit(tree: dict[str, Any]) -> None:
+        tree["identity"]["issuer"] = issuer
+
+    assert "identity.issuer" in refusal(edit)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [f"trans-ms.bank-b.svc.{CLUSTER_DOMAIN}", f"trans-ms.bank-b.{EVERY_REGION_DOMAIN}", "spire.eu-west-1.dev.mycompany.internal"],
+)
+def test_no_egress_edge_leads_back_into_the_platform(host):
+    def edit(tree: dict[str, Any]) -> None:
+        tree["access"]["egress"]["bank-a-rates"]["host"] = host
+
+    assert "bank-a-rates.host" in refusal(edit)
+
+
+@pytest.mark.parametrize(
+    "name", [*PLATFORM_NAMESPACES, *(gateway.name for gateway in GATEWAYS), "limits", "issuer", "cilium-secrets"]
+)
+def test_no_tenant_takes_a_name_of_the_platform(name):
+    def edit(tree: dict[str, Any]) -> None:
+        tree["tenants"][name] = {"display_name": "Impostor"}
+
+    assert f"tenants.{name}" in refusal(edit)
