@@ -199,6 +199,7 @@ def _protection() -> dict[str, Any]:
         # A refused name makes some resolvers wait and retry; "no such name" ends the look-up.
         "dnsProxy": {"dnsRejectResponseCode": "nameError"},
         "authentication": {"enabled": False},  # identities are SPIRE's; this one is deprecated
+        "secretsNamespaceLabels": {"pod-security.kubernetes.io/enforce": "restricted"},  # the one namespace the chart makes
         "clustermesh": {"useAPIServer": False},  # regions meet at the mesh's gateways, with mTLS end to end
         "ingressController": {"enabled": False},
         "gatewayAPI": {"enabled": False},
