@@ -1,7 +1,7 @@
 """The way to the token issuer, where the platform runs it: its host at the ingress gateway, and its own side of the mesh.
 
 Login pages and tokens need no token; of the issuer's paths only its realm and the pages' files pass, at the gateway and again
-at the issuer. Its administration has no way in from outside at all.
+at the issuer, and no spelling of them that Keycloak reads as another path. Its administration has no way in from outside at all.
 """
 
 from typing import Any, Final
@@ -18,6 +18,8 @@ from components.mesh.scope import REGISTRY_ONLY
 SERVICE: Final = "keycloak-keycloakx-http"
 SERVICE_PORT: Final = 80
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
+PLAIN: Final = r"[^;%\\]*"
+"""The rest of a public path: `;` starts what Java cuts off a segment (`..;` becomes `..`), `%` what it would decode once more."""
 
 
 def runs_issuer(graph: Graph, region: str) -> bool:
@@ -49,7 +51,7 @@ def issuer_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     gateway = graph.gateway_principal(INGRESS, region)
     at_issuer = {"from": [{"source": {"principals": [gateway]}}], "to": [{"operation": operation}]}
     route = {
-        "match": [{"uri": {"prefix": prefix}} for prefix in prefixes],
+        "match": [{"uri": {"regex": f"{prefix}{PLAIN}"}} for prefix in prefixes],
         "route": [
             {
                 "destination": {

@@ -73,6 +73,11 @@ def mesh_config(graph: Graph, region: str) -> dict[str, Any]:
                 "ISTIO_META_DNS_CAPTURE": "true",
                 "WORKLOAD_IDENTITY_SOCKET_FILE": SOCKET_FILE,
             },
-            "proxyHeaders": {"server": {"disabled": True}, "envoyDebugHeaders": {"disabled": True}},
+            "proxyHeaders": {
+                "server": {"disabled": True},
+                "envoyDebugHeaders": {"disabled": True},
+                # What a service reads of its caller its own proxy saw; the default keeps what the caller wrote before it.
+                "forwardedClientCert": "SANITIZE_SET",
+            },
         },
     }

@@ -1,0 +1,124 @@
+"""An attacker at the ingress gateway, against the shipped graph: spoofed headers, the issuer's host, spellings of its paths.
+
+Istio's own builder and the real Envoy answer. Not proven: what Keycloak makes of a path, and the balancer before the gateway.
+"""
+
+import time
+from typing import Any
+
+import pytest
+
+from components.graph.model import Graph
+from components.graph.names import INGRESS, ISSUER_NAMESPACE
+from components.identity.issuer import CONTAINER_PORT, HTTP_PORT, POD_LABELS, SERVICE
+from components.manifests import manifest
+from components.mesh.issuer import issuer_objects
+from components.settings import load
+from sandbox.istio_pki import Token
+from sandbox.istio_verdicts import Answer, Built, Request
+from tests.support.equivalence_engines import Engines
+from tests.support.equivalence_world import worlds
+from tests.support.program import stack_settings
+
+REGION = "eu-west-1"
+TREE = stack_settings("dev")
+DOMAIN = TREE["edge"]["domain"]
+ISSUER = f"id.{DOMAIN}"
+ISSUED = f"outbound|{HTTP_PORT}||{SERVICE}.{ISSUER_NAMESPACE}.svc.cluster.local"
+PUBLIC = {
+    "token": "/realms/clearing/protocol/openid-connect/token",
+    "keys": "/realms/clearing/protocol/openid-connect/certs",
+    "discovery": "/realms/clearing/.well-known/openid-configuration",
+    "log-in": "/realms/clearing/login-actions/authenticate?session_code=a%3Bb;c&tab_id=x",
+    "style": "/resources/7kx2a/login/keycloak.v2/css/styles.css",
+}
+HIDDEN = {
+    "administration": "/admin/master/console/",
+    "another realm": "/realms/master/protocol/openid-connect/token",
+    "a longer name": "/realms/clearing-admin/protocol/openid-connect/token",
+    "dots": "/realms/clearing/../master/protocol/openid-connect/token",
+    "encoded dots": "/realms/clearing/%2e%2e/master/protocol/openid-connect/token",
+    "encoded slash": "/realms/clearing/..%2fmaster/protocol/openid-connect/token",
+    "encoded twice": "/realms/clearing/%252e%252e/master/protocol/openid-connect/token",
+    "parameters": "/realms/clearing/..;/master/protocol/openid-connect/token",
+    "parameters with a value": "/realms/clearing/..;a=b/..;/admin/",
+    "encoded parameters": "/realms/clearing/..%3b/master/",
+    "backslash": "/realms/clearing/..%5c..%5cadmin/",
+    "parameters below the files": "/resources/..;/admin/",
+    "metrics": "/metrics",
+    "a tenant": "/bank-a/accounts",
+}
+Asked = tuple[Built, dict[str, Answer]]
+
+
+def requests(bearer: tuple[tuple[str, str], ...], token: str) -> dict[str, Request]:
+    def at(host: str, path: str, *headers: tuple[str, str], method: str = "GET") -> Request:
+        return Request(proxy=INGRESS.name, host=host, path=path, headers=headers, method=method)
+
+    accounts = "/bank-a/accounts"
+    return {
+        **{f"public {name}": at(ISSUER, path) for name, path in PUBLIC.items()},
+        **{f"hidden {name}": at(ISSUER, path) for name, path in HIDDEN.items()},
+        "a tenant's path with a token at the issuer's host": at(ISSUER, accounts, *bearer),
+        "the issuer's path at the API's host": at(DOMAIN, PUBLIC["token"]),
+        "another host": at("elsewhere.example", accounts, *bearer),
+        "the host by header": at("elsewhere.example", accounts, *bearer, ("X-Forwarded-Host", DOMAIN)),
+        "no token": at(DOMAIN, accounts),
+        "token in the query": at(DOMAIN, f"{accounts}?access_token={token}"),
+        "token in a cookie": at(DOMAIN, accounts, ("Cookie", f"access_token={token}")),
+        "the gateway's certificate by header": at(DOMAIN, accounts, ("X-Forwarded-Client-Cert", "URI=spiffe://anybody")),
+        "from the health path": at(DOMAIN, "/healthz/mesh/../../bank-a/accounts"),
+        "the health path by header": at(DOMAIN, accounts, ("X-Envoy-Original-Path", "/healthz/mesh")),
+        "a method by header": at(DOMAIN, "/bank-a/accounts", *bearer, ("X-HTTP-Method-Override", "GET"), method="DELETE"),
+        "everything right": at(DOMAIN, accounts, *bearer),
+    }
+
+
+@pytest.fixture(scope="module")
+def asked() -> Asked:
+    world, engines = worlds(TREE)[REGION].copied(), Engines()
+    port = {"name": "http", "port": HTTP_PORT, "targetPort": CONTAINER_PORT}
+    spec = {"selector": dict(POD_LABELS), "ports": [port]}
+    more = [
+        *issuer_objects(Graph.of(load(TREE)), REGION),
+        manifest("v1", "Service", SERVICE, namespace=ISSUER_NAMESPACE, spec=spec),
+    ]
+    world.objects.update({f"issuer {number}": each for number, each in enumerate(more)})
+    now = int(time.time())
+    claims: dict[str, Any] = {"iss": TREE["identity"]["issuer"], "aud": world.audience, "sub": "someone", "iat": now}
+    claims |= {"exp": now + 3600, "azp": "bank-a.web", "scope": "accounts.read"}
+    engines.pki.authorities(world.domain)
+    token = engines.pki.tokens({"good": Token(key="issuer", claims=claims)})["good"]
+    wanted = requests((("Authorization", f"Bearer {token}"),), token)
+    built, said = engines.envoy(world, list(wanted.values()))
+    return built, dict(zip(wanted, said, strict=True))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_issuers_public_paths_reach_it_without_a_token(asked: Asked, name: str):
+    answer = asked[1][f"public {name}"]
+    assert (answer.verdict, answer.cluster) == ("200", ISSUED)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_nothing_else_reaches_the_issuer_in_whatever_spelling(asked: Asked, name: str):
+    assert asked[1][f"hidden {name}"].verdict in {"400", "403", "404"}
+
+
+def test_a_token_in_its_place_at_the_apis_host_is_the_only_way_to_a_tenant(asked: Asked):
+    answers = {name: answer for name, answer in asked[1].items() if not name.startswith(("public", "hidden"))}
+    assert {name for name, answer in answers.items() if answer.verdict == "200"} == {"everything right"}
+    assert {answer.verdict for answer in answers.values()} == {"200", "403", "404"}
+
+
+def test_no_proxy_hands_on_what_a_caller_wrote_about_certificates(asked: Asked):
+    def details(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            own = [value.get("forwardClientCertDetails", "SANITIZE")] if "httpFilters" in value and "statPrefix" in value else []
+            return own + [found for each in value.values() for found in details(each)]
+        return [found for each in value for found in details(each)] if isinstance(value, list) else []
+
+    by_proxy = {name: set(details([each["config"] for each in listeners])) for name, listeners in asked[0].listeners.items()}
+    seen = {name: found for name, found in by_proxy.items() if found}
+    assert {"bank-b/trans-ms", INGRESS.name} <= set(seen)
+    assert {each for found in seen.values() for each in found} <= {"SANITIZE", "SANITIZE_SET"}
