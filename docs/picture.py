@@ -49,7 +49,7 @@ TITLES: Final = {
     "zerotrust:cluster:NodeGroup": "Node groups",
     "zerotrust:cluster:NodeRole": "Node role",
     "zerotrust:cluster:PodIdentity": "Roles of the platform's pods",
-    "zerotrust:cni:Cilium": "Cilium: ENI, WireGuard, default deny",
+    "zerotrust:cni:Cilium": "Cilium: ENI mode, WireGuard",
     "zerotrust:edge:Api": "API gateway, one API per tenant",
     "zerotrust:edge:Certificate": "Certificate",
     "zerotrust:edge:Entry": "Route 53 and health checks",
@@ -68,7 +68,7 @@ TITLES: Final = {
     "zerotrust:network:Peering": "Peering of the regions",
     "zerotrust:network:PrivateZone": "Private names",
     "zerotrust:network:Vpc": "VPC, DNS firewall, flow logs",
-    "zerotrust:operators:Ground": "Namespaces, network rules, operators",
+    "zerotrust:operators:Ground": "Namespaces, default deny, operators",
     "zerotrust:operators:Manifests": "Pods behind load balancers, private records",
     "zerotrust:tenancy:Tenant": "Tenant: services, OPA, stores, rules",
 }
@@ -144,7 +144,7 @@ class Drawing:
         several, inside = self.kinds[kind] // regions, self.resources[kind] // regions
         if several == 1:
             return f"{inside} resource{'s' if inside > 1 else ''}"
-        return f"{several} × {inside // several}" if inside % several == 0 else f"{several}, {inside} resources"  # noqa: RUF001 - times
+        return f"{several} × {inside // several}" if inside % several == 0 else f"{several}, together {inside} resources"  # noqa: RUF001 - times
 
 
 def _node(owner: Registered) -> str:

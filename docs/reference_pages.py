@@ -30,9 +30,9 @@ from sandbox.observed import Observed, Seen
 from tests.support.monitor import Recording
 from tests.support.program import STACKS, record_stack
 
-EKS_NOTE: Final = (
-    "The EKS component adds the cluster and its access entries\nwhile the engine runs, so a preview counts a few more in the "
-    "cluster layer."
+UNRECORDED: Final = (
+    "A preview counts a few more: what the EKS component adds to the\ncluster layer while the engine runs, and in the identity "
+    "layer the trust bundles that regions read from each other."
 )
 SCHEMA: Final = "docs/reference/settings.schema.json"
 
@@ -200,7 +200,7 @@ def observed(recording: Recording) -> Observed:
 
 def resources_page() -> str:
     """Counts by layer and by type for each shipped stack."""
-    parts = [f"# Resources\n\n{GENERATED}\nWhat the program itself registers. {EKS_NOTE}\n"]
+    parts = [f"# Resources\n\n{GENERATED}\nWhat the program itself registers. {UNRECORDED}\n"]
     views = {stack: observed(record_stack(stack)) for stack in STACKS}
     for stack, view in views.items():
         counts = view.table()
