@@ -96,8 +96,8 @@ ENGINES: Final = (
         name="network-config-analyzer",
         pinned="tools/network-config-analyzer/requirements.txt",
         package="network-config-analyzer",
-        judges="random NetworkPolicies: whether Cilium's engine reads the kind as other code does",
-        tests=("tests/manifests/test_cilium_second_opinions.py",),
+        judges="the baseline by itself; random NetworkPolicies: whether Cilium's engine reads the kind as other code does",
+        tests=("tests/manifests/test_equivalence.py", "tests/manifests/test_cilium_second_opinions.py"),
     ),
     Engine(
         layer="every object",
