@@ -52,10 +52,10 @@ def previewed(count: int, regions: int, limits: Limits) -> dict[str, Any]:
     return {"regions": regions, "resources": total, "program": used.as_json(), "floor": floor.as_json()}
 
 
-def preview(count: int, limits: Limits) -> dict[str, Any]:
-    """The preview with both regions, or with one, or the reason why neither."""
+def preview(count: int, limits: Limits, most: int = 2) -> dict[str, Any]:
+    """The preview with `most` regions, or with fewer, or the reason why with none."""
     refused: list[str] = []
-    for regions in (2, 1):
+    for regions in range(most, 0, -1):
         try:
             return {**previewed(count, regions, limits), **({"refused": refused} if refused else {})}
         except LimitError as error:
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of compiling")
     parser.add_argument("--minutes", type=float, default=10, help="longest time a preview may take")
     parser.add_argument("--mib", type=int, default=6 * 1024, help="most memory that all processes of a preview may hold")
-    parser.add_argument("--regions", type=int, choices=(1, 2), help="preview in as many regions only")
+    parser.add_argument("--regions", type=int, choices=(1, 2), default=2, help="preview in as many regions at most")
     parser.add_argument("--compile-only", action="store_true", help="no previews")
     wanted = parser.parse_args()
     print("compiling", flush=True)
@@ -99,12 +99,12 @@ def main() -> None:
     if not wanted.compile_only:
         limits = Limits(seconds=60 * wanted.minutes, mib=wanted.mib)
         found: dict[int, dict[str, Any]] = {}
-        for count in COUNTS:
+        regions = wanted.regions
+        # The largest first: what it fits in, the others are measured in as well, or nothing could be compared.
+        for count in sorted(COUNTS, reverse=True):
             print(f"preview of {count} tenants", flush=True)
-            try:
-                found[count] = previewed(count, wanted.regions, limits) if wanted.regions else preview(count, limits)
-            except LimitError as error:
-                found[count] = {"refused": [f"{count} tenants in {wanted.regions} regions: {error}"]}
+            found[count] = preview(count, limits, regions)
+            regions = found[count].get("regions", regions)
             result["preview"] = {"limits": limits.as_json(), "tenants": {str(key): each for key, each in found.items()}}
             file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         result["preview"] |= compared(found)
