@@ -22,8 +22,8 @@ from components.settings import CONFIG_KEY
 from sandbox.cilium_verdicts import VerdictError as NetworkError
 from sandbox.istio_pki import RefusedError
 from tests.support import oracle
-from tests.support.equivalence_engines import Answer, Answers, Engines
-from tests.support.equivalence_questions import SINGLES, Atom, Question, atoms, questions, sights
+from tests.support.equivalence_engines import Answers, Engines
+from tests.support.equivalence_questions import SINGLES, Answer, Atom, Question, atoms, questions, sights
 from tests.support.equivalence_world import World, worlds
 
 TECHNOLOGY: Final = {

@@ -11,18 +11,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import yaml
 
-from components.graph.names import EASTWEST, EGRESS, INGRESS, REGION_REACH_LABEL
+from components.graph.names import EASTWEST, EGRESS, INGRESS
 from sandbox import opa
 from sandbox.cilium_verdicts import CILIUM_POLICIES, NETWORK_POLICY, Address, Flow, Lookup, Side, Workload, judge, of_kind
 from sandbox.istio_pki import Leaf, Pki, Token
 from sandbox.istio_verdicts import Answer as Said
 from sandbox.istio_verdicts import Built, IstioVerdicts, Request
 from tests.support import oracle
-from tests.support.equivalence_questions import TUNNEL_PORT, Atom
+from tests.support.equivalence_questions import TUNNEL_PORT, Answer, Atom
+from tests.support.equivalence_scope import scope
 from tests.support.equivalence_world import World
 
 NETWORK: Final = {
@@ -33,14 +34,6 @@ NETWORK: Final = {
 NANOSECONDS_OF_A_MINUTE: Final = 60 * 10**9
 TOKEN_SECONDS: Final = 4 * 3600
 ISSUER_KEY: Final = "issuer"
-
-
-class Answer(NamedTuple):
-    """What an engine said."""
-
-    allowed: bool
-    why: str
-    """Its own reason; empty when allowed."""
 
 
 Answers = dict[Atom, Answer]
@@ -193,7 +186,7 @@ class Engines:
             given = [region, world.istio(), world.mesh, [vars(each) for each in world.proxies()], list(asked.values())]
             built, said = self._once("istio", given, lambda w=world, a=asked: self.envoy(w, list(a.values())))
             found |= {each: _verdict(answer) for each, answer in zip(asked, said, strict=True)}
-            found |= {each: _scope(world, built, each) for each in mine if each not in asked}
+            found |= {each: scope(world, built, each) for each in mine if each not in asked}
         return found
 
     def envoy(self, world: World, requests: Sequence[Request]) -> tuple[Built, list[Said]]:
@@ -321,70 +314,3 @@ def _registered(worlds: Worlds, atom: Atom) -> Answer:
 
 def _verdict(said: Said) -> Answer:
     return Answer(said.verdict == "200", said.verdict if said.verdict in {"tls", "reset"} else f"{said.verdict} {said.reason}")
-
-
-def _scope(world: World, built: Built, atom: Atom) -> Answer:  # noqa: PLR0911 - a table
-    """What stands in a sidecar's or a gateway's configuration."""
-    values = atom.values
-    if atom.what == "passes":
-        return _present(
-            f"outbound_.{_port(world, values[0])}_._.{oracle.service_names(values[0])[0]}" in _names(built, EASTWEST.name)
-        )
-    if atom.what == "egress":
-        return _present(_let_out(built, world.identities.get(values[0], ""), values[2]))
-    hosts = {each.rsplit(":", 1)[0] for each in built.outbound.get(values[0], ("*",))}
-    match atom.what:
-        case "host":
-            return _present(oracle.service_names(values[2])[0] in hosts or "*" in hosts)
-        case "beyond":
-            return _present(oracle.service_names(values[2])[1] in hosts and _entered(world, values[2], values[3]))
-        case "store":
-            return _present(bool(hosts & set(oracle.store_names(world.tree, values[2]))))
-        case "named":
-            return _present(values[2] in hosts)
-        case _:
-            return _present("*" in hosts)
-
-
-def _let_out(built: Built, caller: str, host: str) -> bool:
-    """Whether the host's own chain at the egress gateway has one rule with this caller and this server name."""
-    rules = [
-        json.dumps(rule)
-        for filters in (_chains(built, EGRESS.name).get(host, ()),)
-        for each in filters
-        for rule in each["typedConfig"].get("rules", {}).get("policies", {}).values()
-    ]
-    return any(f'"spiffe://{caller}"' in rule and f'"{host}"' in rule for rule in rules)
-
-
-def _port(world: World, ref: str) -> int:
-    tenant, name = ref.split("/")
-    return int(world.tree["tenants"][tenant]["services"][name].get("port", 8080))
-
-
-def _present(there: bool) -> Answer:  # noqa: FBT001 - the answer itself
-    return Answer(there, "" if there else "absent")
-
-
-def _entered(world: World, callee: str, region: str) -> bool:
-    """Whether the callee has an endpoint at the other region's own address."""
-    tenant, name = callee.split("/")
-    return any(
-        each["metadata"]["namespace"] == tenant
-        and each["spec"]["labels"].get(REGION_REACH_LABEL) == name
-        and each["spec"]["address"] == world.eastwest(region)
-        for each in world.of("WorkloadEntry")
-    )
-
-
-def _chains(built: Built, gateway: str) -> dict[str, Any]:
-    return {
-        name: chain["filters"]
-        for made in built.listeners.get(gateway, ())
-        for chain in made["config"].get("filterChains", ())
-        for name in chain.get("filterChainMatch", {}).get("serverNames", ())
-    }
-
-
-def _names(built: Built, gateway: str) -> set[str]:
-    return set(_chains(built, gateway))

@@ -108,6 +108,10 @@ def _no_token(world: World) -> None:
     del rule["when"]
 
 
+def _anybody_out(world: World) -> None:
+    del _policy(world, "egress-bank-a-rates", "istio-egress")["from"]
+
+
 def _any_name(world: World) -> None:
     for rule in _one(world, "CiliumNetworkPolicy", "mesh-frontend", "bank-a")["spec"]["egress"]:
         for ports in rule["toPorts"]:
@@ -207,6 +211,7 @@ SLIPS: Final[Mapping[str, Mutation]] = {
     "no policy for an external host": Mutation(
         _remove("AuthorizationPolicy", "egress-bank-a-rates", "istio-egress"), "egress-gateway"
     ),
+    "an external host for everybody": Mutation(_anybody_out, "egress-gateway"),
     "another region at another address": Mutation(_elsewhere, "istio-outbound", "eu-central-1"),
     "every host passed on between regions": Mutation(_passed_on, "eastwest-gateway"),
 }

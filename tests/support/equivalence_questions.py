@@ -75,6 +75,14 @@ class Atom(NamedTuple):
     values: tuple[Any, ...]
 
 
+class Answer(NamedTuple):
+    """What an engine said."""
+
+    allowed: bool
+    why: str
+    """Its own reason; empty when allowed."""
+
+
 _ENDS: Final = ("caller", "origin", "target", "region")
 _REQUEST: Final = Sight("request", (*_ENDS, "method", "path"))
 _DECIDE: Final = Sight("decide", (*_ENDS, "method", "path", "token", "minute", "amount", "risk"))
