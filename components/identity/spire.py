@@ -26,6 +26,8 @@ SERVER_SERVICE: Final = "spire-server"
 SOCKET_FILE: Final = "spire-agent.sock"
 """The proxies are told this name (`WORKLOAD_IDENTITY_SOCKET_FILE`): with Istio's default name a missing socket would fall
 back to istiod's own CA without a word."""
+AGENT_SOCKET: Final = f"/run/spire/agent-sockets/{SOCKET_FILE}"
+"""On the node: where the agent listens and whose folder the CSI driver mounts into pods."""
 REPLICAS: Final = 3
 CA_TTL: Final = "24h"
 """SPIRE keeps SVID lifetimes under a sixth of it; ours are an hour at most."""
@@ -169,7 +171,7 @@ def chart_values(args: TrustDomainArgs) -> dict[str, Any]:
             else {},
         },
         "spire-agent": _agent(),
-        "spiffe-csi-driver": {"tolerations": EVERY_NODE},
+        "spiffe-csi-driver": {"agentSocketPath": AGENT_SOCKET, "tolerations": EVERY_NODE},
         "spiffe-oidc-discovery-provider": {
             "replicaCount": 2,
             "tls": {"spire": {"enabled": True}},
@@ -250,6 +252,7 @@ def _server(args: TrustDomainArgs) -> dict[str, Any]:
 def _agent() -> dict[str, Any]:
     return {
         "logFormat": "json",
+        "socketPath": AGENT_SOCKET,
         "tolerations": EVERY_NODE,
         # The proxies ask for ROOTCA and must get every federated bundle by it; SPIRE's own default answers with one.
         "sds": {"enabled": True, "defaultBundleName": "null", "defaultAllBundlesName": "ROOTCA"},
