@@ -1,12 +1,12 @@
 """The token issuer on the cluster: Keycloak by chart, with a realm made from the tenants' clients.
 
 Guarantees: no administrator and no password exists after installation (break-glass makes a temporary one with
-`kc.sh bootstrap-admin` while every node is stopped); people's clients use the authorization code flow with PKCE, machines prove themselves with their own
-key (private_key_jwt); the database knows Keycloak by its client certificate. It runs in the home region alone: tokens are
-verified everywhere by the issuer's keys, which every verifier keeps, so the loss of the home region stops new logins and no
-call that has a token. Relies on: a namespace of the mesh, a PostgreSQL cluster with certificates, the way in of
-`components.edge.issuer_front`. The realm is imported when it does not exist yet; later changes of clients are the realm
-administrators' (docs/runbooks/first-up.md).
+`kc.sh bootstrap-admin` while every node is stopped); people's clients use the authorization code flow with PKCE, machines prove
+themselves with their own key (private_key_jwt); the database knows Keycloak by its client certificate. It runs in the home
+region alone: tokens are verified everywhere by the issuer's keys, which every verifier keeps, so the loss of the home region
+stops new logins and no call that has a token. Relies on: a namespace of the mesh, a PostgreSQL cluster with certificates, the
+way in of `components.edge.issuer_front`. The realm is imported when it does not exist yet; later changes of clients are the
+realm administrators' (docs/runbooks/first-up.md).
 """
 
 import json
