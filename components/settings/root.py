@@ -256,6 +256,13 @@ class Settings(Model):
                     entry.policy,
                     "list namespaces or choose view; only the deployer and the break-glass role administer the whole cluster",
                 )
+            owned = sorted(set(entry.namespaces) - set(self.tenants))
+            if entry.policy != "view" and owned and entry.principal not in trusted:
+                yield Problem(
+                    ("cluster", "access", name, "namespaces"),
+                    owned,
+                    "name namespaces of tenants; who may make a pod in the platform's own takes its identity, and so the cluster",
+                )
         if not any(
             entry.principal == self.account.deployer_role and entry.policy == "admin" for entry in self.cluster.access.values()
         ):

@@ -159,3 +159,23 @@ def test_no_tenant_takes_a_name_of_the_platform(name):
         tree["tenants"][name] = {"display_name": "Impostor"}
 
     assert f"tenants.{name}" in refusal(edit)
+
+
+@pytest.mark.parametrize("policy", ["admin", "edit"])
+@pytest.mark.parametrize("namespace", ["kube-system", "istio-system", "spire-server", "default"])
+def test_nobody_else_makes_pods_beside_the_platforms(policy, namespace):
+    role = "arn:aws:iam::111122223333:role/bank-a-operators"
+
+    def edit(tree: dict[str, Any]) -> None:
+        tree["cluster"]["access"]["operators"] = {"principal": role, "policy": policy, "namespaces": ["bank-a", namespace]}
+
+    said = refusal(edit)
+    assert "cluster.access.operators.namespaces" in said
+    assert namespace in said
+
+
+def test_a_tenants_operators_may_be_given_its_own_namespace():
+    tree = changed("dev")
+    role = "arn:aws:iam::111122223333:role/bank-a-operators"
+    tree["cluster"]["access"]["operators"] = {"principal": role, "policy": "edit", "namespaces": ["bank-a"]}
+    assert load(tree, "dev").cluster.access["operators"].namespaces == ("bank-a",)
