@@ -5,7 +5,7 @@ by their certificate (Valkey) it gives each what its edges grant; in PostgreSQL 
 the credential that Vault issues for the edge decides the rights.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 from components.graph.model import Data, Graph, Store, Workload
 from components.graph.names import TENANT_LABEL
@@ -38,15 +38,9 @@ def common_name(graph: Graph, edge: Data) -> str:
     return service.name if issuer_of(graph, service.tenant) == OWN else f"{service.tenant}.{service.name}"
 
 
-def edges_by_store(graph: Graph, workload: Workload) -> dict[str, tuple[Data, ...]]:
-    """The workload's edges by the store's name, each in the order of their keys."""
-    edges = graph.data_of(workload)
-    return {name: tuple(e for e in edges if e.store.name == name) for name in sorted({e.store.name for e in edges})}
-
-
-def granted(edges: tuple[Data, ...]) -> Literal["read", "read_write"]:
-    """What the edges of one service to one store grant together."""
-    return "read_write" if any(edge.settings.privileges == "read_write" for edge in edges) else "read"
+def edges_by_store(graph: Graph, workload: Workload) -> dict[str, Data]:
+    """The workload's edges by the store's name; the settings refuse a second edge to a store of one name."""
+    return {edge.store.name: edge for edge in sorted(graph.data_of(workload), key=lambda edge: edge.store.name)}
 
 
 def postgres_of(graph: Graph, store: Store) -> Postgres:
@@ -75,14 +69,13 @@ def valkey_of(graph: Graph, store: Store) -> Valkey:
     if not isinstance(settings, CacheSettings):
         msg = f"{store.ref} is no cache"
         raise TypeError(msg)
-    services = {common_name(graph, edge): edge.service for edge in graph.data_to(store)}
     return Valkey(
         namespace=store.tenant,
         name=store.name,
         image=graph.settings.images.valkey,
         instances=settings.instances,
         memory=settings.memory,
-        users={name: granted(edges_by_store(graph, service)[store.name]) for name, service in sorted(services.items())},
+        users={common_name(graph, edge): edge.settings.privileges for edge in graph.data_to(store)},
         labels={TENANT_LABEL: store.tenant},
         issuer=issuer_of(graph, store.tenant),
     )

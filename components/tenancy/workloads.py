@@ -13,7 +13,7 @@ from components.graph.names import PROXY_METRICS_PORT, REGION_REACH_LABEL, SERVI
 from components.manifests import WITHOUT_AWAIT, Manifest, manifest
 from components.settings.tenants import PROXY_CPU_MILLICORES, PROXY_MEMORY_MEBIBYTES, SURGE_PODS, millicores
 from components.tenancy.pods import CPU_BURST, SECRET_MODE, container_security, pod_security, spread
-from components.tenancy.stores import client_secret, edges_by_store, granted, postgres_of, store_host
+from components.tenancy.stores import client_secret, edges_by_store, postgres_of, store_host
 
 PART_OF: Final = "app.kubernetes.io/part-of"
 VERSION: Final = "app.kubernetes.io/version"
@@ -69,9 +69,9 @@ def environment(graph: Graph, workload: Workload) -> list[dict[str, str]]:
     database `LEDGER_DATABASE`.
     """
     values = {"SPIFFE_ENDPOINT_SOCKET": f"unix://{SOCKET_DIRECTORY}/{SOCKET}", "PORT": str(workload.port)}
-    for name, edges in edges_by_store(graph, workload).items():
-        store, prefix = edges[0].store, name.upper().replace("-", "_")
-        values[f"{prefix}_HOST"] = store_host(graph, store, writable=granted(edges) == "read_write")
+    for name, edge in edges_by_store(graph, workload).items():
+        store, prefix = edge.store, name.upper().replace("-", "_")
+        values[f"{prefix}_HOST"] = store_host(graph, store, writable=edge.settings.privileges == "read_write")
         values[f"{prefix}_PORT"] = str(store.port)
         values[f"{prefix}_TLS"] = f"{STORES_DIRECTORY}/{name}"
         if store.kind == "database":
@@ -160,8 +160,8 @@ def pod_spec(
             {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
             {"name": "spiffe-workload-api", "csi": {"driver": "csi.spiffe.io", "readOnly": True}},
             *(
-                {"name": f"store-{name}", "secret": {"secretName": client_secret(edges[0]), "defaultMode": SECRET_MODE}}
-                for name, edges in stores.items()
+                {"name": f"store-{name}", "secret": {"secretName": client_secret(edge), "defaultMode": SECRET_MODE}}
+                for name, edge in stores.items()
             ),
             *map(dict, volumes),
         ],

@@ -166,16 +166,6 @@ def test_each_edge_has_its_certificate_in_its_own_tenants_namespace_where_its_se
             assert clients == edges
 
 
-def test_two_edges_to_one_store_mount_one_certificate_and_grant_the_wider_right():
-    data = changed("dev")
-    data["access"]["data"]["another"] = {"service": "bank-a/trans-ms", "store": "bank-a/sessions", "privileges": "read"}
-    graph = graph_of(data)
-    spec = pod_spec(graph, graph.workloads["bank-a/trans-ms"])
-    mounts = [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]]
-    assert len(mounts) == len(set(mounts))
-    assert valkey_of(graph, graph.stores["bank-a/sessions"]).users == {"trans-ms": "read_write"}
-
-
 def cache(**more: Any) -> Valkey:
     return Valkey(namespace="bank-a", name="sessions", image=IMAGE, instances=3, memory="256Mi", users={"reader": "read"}, **more)
 
