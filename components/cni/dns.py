@@ -32,11 +32,11 @@ def istiod_host() -> str:
     return service_host(MESH_NAMESPACE, ISTIOD)
 
 
-def call_names(call: Call) -> tuple[str, ...]:
-    """The callee's Service, and its name for every region where the call may leave its own."""
+def call_names(call: Call, region: str) -> tuple[str, ...]:
+    """The callee's Service, and its name for every region where the caller of this region may call it in another."""
     tenant, service = call.callee.tenant, call.callee.name
     ordinary = service_host(tenant, service)
-    return (ordinary, every_region_host(tenant, service)) if call.settings.reach == "every_region" else (ordinary,)
+    return (ordinary, every_region_host(tenant, service)) if set(call.destinations(region)) - {region} else (ordinary,)
 
 
 def store_names(store: Store) -> tuple[str, ...]:

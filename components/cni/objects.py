@@ -6,14 +6,14 @@ Pure. Both kinds lie side by side: Cilium's, which a region enforces, and the Ku
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from components.cni.baseline import namespace_deny, network_policies
+from components.cni.baseline import NOT_PUBLIC, namespace_deny, network_policies
 from components.cni.policies import Policy
-from components.cni.policies_cilium import cilium_policy, default_deny, impostor
+from components.cni.policies_cilium import cilium_policy, default_deny, impostor, public_only
 from components.cni.policies_mesh import mesh_policies
 from components.cni.policies_platform import cluster_policies
 from components.cni.policies_tenant import gateway_pods, store_pods, tenant_policies, workload_pods
 from components.graph.model import Graph
-from components.graph.names import GATEWAYS, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
+from components.graph.names import EGRESS, GATEWAYS, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
 from components.manifests import Manifest
 
 NAMESPACES: Final = (*PLATFORM_NAMESPACES, SYSTEM_NAMESPACE, "default", "kube-node-lease", "kube-public")
@@ -34,6 +34,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     """What a region has once: the clusterwide deny first."""
     return (
         default_deny(),
+        public_only("external-hosts-are-public", gateway_pods(EGRESS), NOT_PUBLIC),
         *(namespace_deny(namespace) for namespace in NAMESPACES),
         *(impostor(gateway.name, gateway_pods(gateway)) for gateway in GATEWAYS),
         *_both((*cluster_policies(graph, region), *mesh_policies(graph, region))),

@@ -3,7 +3,7 @@
 Layers 3 and 4 and DNS only. HTTP rules would need Cilium's own proxy to read what the mesh encrypts: Istio and OPA judge
 requests. No `toServices` and no `toGroups`: with ports beside them the engine reads both as everybody until it has resolved them.
 Cilium looks at a Service's backend, so every port is the pod's own. A policy allows, it never orders; the only denials are
-`default_deny`'s and `impostor`'s, and denials win over whatever anybody allows.
+`default_deny`'s, `impostor`'s and `public_only`'s, and denials win over whatever anybody allows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -134,3 +134,13 @@ def default_deny() -> Manifest:
         "egressDeny": [{"toCIDR": [INSTANCE_METADATA]}],
     }
     return manifest(API_VERSION, "CiliumClusterwideNetworkPolicy", "default-deny", spec=spec)
+
+
+def public_only(name: str, pods: Pods, private: Sequence[str]) -> Manifest:
+    """What these pods reach by a name is never an address of `private`: who owns a name of the internet also says where it leads.
+
+    `toFQDNs` believes every answer, so the owner of one host could point it at the API server's or an AWS endpoint's interface.
+    Pods are not known by their addresses and stay what the allowances say.
+    """
+    spec = {"endpointSelector": selector(pods, peer=True), "egressDeny": [{"toCIDR": list(private)}]}
+    return manifest(API_VERSION, "CiliumClusterwideNetworkPolicy", name, spec=spec)

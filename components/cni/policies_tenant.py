@@ -112,7 +112,7 @@ def _service(graph: Graph, region: str, workload: Workload) -> Iterator[Policy]:
 
 def _caller(graph: Graph, region: str, call: Call) -> Policy:
     destinations = call.destinations(region)
-    flows = [Flow(peer=Lookups(names=dns.call_names(call)))]
+    flows = [Flow(peer=Lookups(names=dns.call_names(call, region)))]
     if region in destinations:
         flows.append(Flow(peer=workload_pods(call.callee), ports=(call.callee.port,)))
     others = tuple(cidr for code in destinations if code != region for cidr in eastwest_cidrs(graph, code))

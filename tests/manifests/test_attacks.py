@@ -1,6 +1,7 @@
-"""An attacker at the ingress gateway, against the shipped graph: spoofed headers, the issuer's host, spellings of its paths.
+"""An attacker at the gateways of the shipped graph: spoofed headers, spellings of the issuer's paths, names that lead inside.
 
-Istio's own builder and the real Envoy answer. Not proven: what Keycloak makes of a path, and the balancer before the gateway.
+Istio's own builder, the real Envoy and Cilium's own engine answer. Not proven: what Keycloak makes of a path, and the balancer
+before the gateway.
 """
 
 import time
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from components.graph.model import Graph
-from components.graph.names import INGRESS, ISSUER_NAMESPACE
+from components.graph.names import EGRESS, INGRESS, ISSUER_NAMESPACE
 from components.identity.issuer import CONTAINER_PORT, HTTP_PORT, POD_LABELS, SERVICE
 from components.manifests import manifest
 from components.mesh.issuer import issuer_objects
 from components.settings import load
+from sandbox.cilium_verdicts import CILIUM_POLICIES, NETWORK_POLICY, Flow, Lookup, judge, of_kind
 from sandbox.istio_pki import Token
 from sandbox.istio_verdicts import Answer, Built, Request
 from tests.support.equivalence_engines import Engines
@@ -122,3 +124,32 @@ def test_no_proxy_hands_on_what_a_caller_wrote_about_certificates(asked: Asked):
     seen = {name: found for name, found in by_proxy.items() if found}
     assert {"bank-b/trans-ms", INGRESS.name} <= set(seen)
     assert {each for found in seen.values() for each in found} <= {"SANITIZE", "SANITIZE_SET"}
+
+
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [
+        ("93.184.216.34", True),
+        ("10.0.224.7", False),  # the API server's and AWS's interfaces stand in the intra subnets
+        ("10.1.224.7", False),
+        ("172.20.0.1", False),
+        ("100.64.0.9", False),
+        ("169.254.170.23", False),
+        ("169.254.169.254", False),
+    ],
+)
+def test_a_name_of_the_internet_that_leads_inside_is_not_followed(address: str, reached: bool):  # noqa: FBT001
+    world = worlds(TREE)[REGION]
+    host = TREE["access"]["egress"]["bank-a-rates"]["host"]
+    said = judge(
+        of_kind(world.objects.values(), (*CILIUM_POLICIES, *NETWORK_POLICY)),
+        world.namespaces(),
+        world.pods.values(),
+        [Flow(id="configuration", source=EGRESS.name, target="istiod", port=15012)],
+        [Lookup(id="host", source=EGRESS.name, dns_server="dns", name=host)],
+        cluster_name=REGION,
+        names={host: address},
+    )
+    assert said.flows["configuration"].allowed
+    assert said.lookups["host"].resolve == "allow"
+    assert said.lookups["host"].usable is reached
