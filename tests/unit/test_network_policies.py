@@ -325,3 +325,14 @@ def test_a_label_without_its_service_account_is_admitted_by_no_cilium_policy_at_
         caller, callee = pod(call.caller), pod(call.callee)
         worn = [(caller._replace(account="default"), callee), (caller, callee._replace(account="default"))]
         assert [allowed(objects, KINDS[0], *pair, call.callee.port) for pair in worn] == [(False, False)] * 2
+
+
+def test_a_name_for_every_region_is_answered_only_where_the_call_may_leave():
+    data = copy.deepcopy(stack_settings("dev"))
+    data["access"]["calls"]["bank-a-api-to-bank-b-trans"]["conditions"]["source_regions"] = ["eu-west-1"]
+    data["tenants"]["bank-b"]["services"]["trans-ms"]["regions"] = ["eu-west-1"]
+    spelt = {region: str(of_tenants(graph_of(data), region)) for region in data["regions"]}
+    assert not [region for region, text in spelt.items() if "trans-ms.bank-b.mesh.internal" in text]
+    del data["tenants"]["bank-b"]["services"]["trans-ms"]["regions"]
+    spelt = {region: str(of_tenants(graph_of(data), region)) for region in data["regions"]}
+    assert [region for region, text in spelt.items() if "trans-ms.bank-b.mesh.internal" in text] == ["eu-west-1"]
