@@ -246,8 +246,9 @@ class Engines:
                 leaf = self.caller(worlds, caller, region)
                 return Request(proxy=target, caller=leaf, path="/", host=target.split("/")[1])
             case "port":
-                caller, origin, target, _, port = values
-                return Request(proxy=target, caller=self.caller(worlds, caller, origin), path="/", host="x", port=port)
+                caller, origin, target, _, method, path, port = values
+                leaf = self.caller(worlds, caller, origin)
+                return Request(proxy=target, caller=leaf, method=method, path=path, host="x", port=port)
             case "private":
                 target, region, method, path, token = values
                 leaf, headers = self.caller(worlds, INGRESS.name, region), self._bearer(worlds[region], token)
