@@ -44,14 +44,15 @@ Worlds = Mapping[str, World]
 class Engines:
     """The engines, their certificates and what they have said so far."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="equivalence-")))
     seconds: dict[str, float] = field(default_factory=dict)
     """By engine, what was spent on asking it."""
+    _scratch: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: tempfile.TemporaryDirectory(prefix="equivalence-"))
     _said: dict[str, Any] = field(default_factory=dict)
     _tokens: dict[str, str] = field(default_factory=dict)
     _leaves: dict[tuple[str, str], Leaf] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.folder = Path(self._scratch.name)
         self.pki = Pki(self.folder / "pki")
 
     def answers(self, worlds: Worlds, atoms: Iterable[Atom]) -> Answers:
