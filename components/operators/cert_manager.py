@@ -1,8 +1,8 @@
 """cert-manager: certificates of what stands outside the mesh, from authorities inside the cluster.
 
 Guarantees: only issuers of a namespace are approved, so an authority signs for its own namespace and for no other; no public
-authority is configured and no solver runs; a certificate's secret goes with it. Relies on: namespace cert-manager, nodes, the
-monitoring kinds. Issuers and certificates belong to whoever needs them.
+authority is configured, no solver runs and no annotation makes a certificate; a certificate's secret goes with it. Relies on:
+namespace cert-manager, nodes, the monitoring kinds. Issuers and certificates belong to whoever needs them.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,9 @@ from components.helm import install, pod_resources, spread_over_zones, system_pl
 
 OWN_ISSUERS: Final = "issuers.cert-manager.io/*"
 """Of each namespace. A ClusterIssuer could sign for every tenant: requests to one that is not named stay unapproved."""
+OFF: Final = ("ingress-shim", "gateway-shim", "orders", "challenges")
+"""Controllers that do not run. The shims make a certificate, whatever its name and usages, from annotations of an Ingress: who
+may edit a namespace may write one, and could ask a product's issuer for another tenant's name. The others serve ACME."""
 PRIORITY: Final = "system-cluster-critical"
 WEBHOOK_SECONDS: Final = 10
 
@@ -54,6 +57,7 @@ def chart_values(cluster_issuers: Sequence[str] = ()) -> dict[str, Any]:
         },
         "crds": {"enabled": True, "keep": True},  # removing the kind would remove every certificate
         **part("controller", 2, "128Mi"),
+        "extraArgs": [f"--controllers={','.join(('*', *(f'-{name}' for name in OFF)))}"],
         "webhook": {
             **part("webhook", 3, "64Mi"),
             "timeoutSeconds": WEBHOOK_SECONDS,

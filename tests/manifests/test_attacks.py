@@ -14,7 +14,9 @@ from components.graph.names import EGRESS, INGRESS, ISSUER_NAMESPACE
 from components.identity.issuer import CONTAINER_PORT, HTTP_PORT, POD_LABELS, SERVICE
 from components.manifests import manifest
 from components.mesh.issuer import issuer_objects
+from components.operators.cert_manager import OFF, chart_values
 from components.settings import load
+from sandbox.charts import chart_dirs, render
 from sandbox.cilium_verdicts import CILIUM_POLICIES, NETWORK_POLICY, Flow, Lookup, judge, of_kind
 from sandbox.istio_pki import Token
 from sandbox.istio_verdicts import Answer, Built, Request
@@ -153,3 +155,17 @@ def test_a_name_of_the_internet_that_leads_inside_is_not_followed(address: str, 
     assert said.flows["configuration"].allowed
     assert said.lookups["host"].resolve == "allow"
     assert said.lookups["host"].usable is reached
+
+
+def test_no_annotation_of_an_ingress_makes_a_certificate():
+    """The names of controllers are held to the operator's own list: it does not start with one it does not know."""
+    folder = chart_dirs()["cert-manager"]
+    objects = render(folder, "cert-manager", "cert-manager", chart_values(["product-shop"]))
+    (controller,) = [each for each in objects if (each["kind"], each["metadata"]["name"]) == ("Deployment", "cert-manager")]
+    arguments = controller["spec"]["template"]["spec"]["containers"][0]["args"]
+    (chosen,) = [each.removeprefix("--controllers=") for each in arguments if each.startswith("--controllers=")]
+    assert {"*", "-ingress-shim", "-gateway-shim"} <= set(chosen.split(","))
+    source = "".join(
+        each.read_text(encoding="utf-8") for each in (folder.parents[2] / "pkg" / "controller").rglob("controller.go")
+    )
+    assert {name for name in OFF if f'ControllerName = "{name}"' in source} == set(OFF)
