@@ -47,7 +47,7 @@ def call_policy(graph: Graph, region: str, call: Call) -> Manifest | None:
     principals = unique(graph.principal(call.caller, origin) for origin in call.origins(region))
     if not principals:
         return None
-    rule = {"from": [{"source": {"principals": principals}}], "to": rule_operations(call.operations)}
+    rule = {"from": [{"source": {"principals": principals}}], "to": rule_operations(call.operations, port=call.callee.port)}
     tenant = call.callee.tenant
     return istio("AuthorizationPolicy", f"call-{call.key}", tenant, _allow(pods(call.callee.name), rule), tenant=tenant)
 
@@ -84,7 +84,7 @@ def route_policies(graph: Graph, region: str, route: Route) -> tuple[Manifest, .
     token = token_source(graph)
     outside = {"from": [{"source": token}], "to": rule_operations(route.operations, route.prefix), "when": when}
     gateway = {"principals": [graph.gateway_principal(INGRESS, region)], **token}
-    inside = {"from": [{"source": gateway}], "to": rule_operations(route.operations), "when": when}
+    inside = {"from": [{"source": gateway}], "to": rule_operations(route.operations, port=route.service.port), "when": when}
     return (
         istio("AuthorizationPolicy", name, INGRESS.namespace, _allow(gateway_pods(INGRESS), outside), tenant=tenant),
         istio("AuthorizationPolicy", name, tenant, _allow(pods(route.service.name), inside), tenant=tenant),

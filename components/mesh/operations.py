@@ -25,8 +25,10 @@ def paths(path: str, prefix: str = "") -> tuple[str, ...]:
     return (prefix + "/".join(segments),)
 
 
-def rule_operations(operations: Iterable[OperationSettings], prefix: str = "") -> list[dict[str, Any]]:
-    """The `to` of a rule: an entry per operation, each with methods and paths.
+def rule_operations(operations: Iterable[OperationSettings], prefix: str = "", port: int | None = None) -> list[dict[str, Any]]:
+    """The `to` of a rule: an entry per operation, each with methods and paths, and at a service with its one port.
+
+    Without the port what an edge declares would pass on every port that the pod opens.
 
     Raises:
         ValueError: no operation, or one without methods or paths; Istio would read any of these as everything.
@@ -36,6 +38,7 @@ def rule_operations(operations: Iterable[OperationSettings], prefix: str = "") -
             "operation": {
                 "methods": unique(operation.methods),
                 "paths": unique(spelled for path in operation.paths for spelled in paths(path, prefix)),
+                **({} if port is None else {"ports": [str(port)]}),
             }
         }
         for operation in operations

@@ -23,7 +23,7 @@ from sandbox.cilium_verdicts import VerdictError as NetworkError
 from sandbox.istio_pki import RefusedError
 from tests.support import oracle
 from tests.support.equivalence_engines import Answers, Engines
-from tests.support.equivalence_questions import SINGLES, Answer, Atom, Question, atoms, blind, questions, sights
+from tests.support.equivalence_questions import SINGLES, Answer, Atom, Question, atoms, questions, sights
 from tests.support.equivalence_world import World, worlds
 
 TECHNOLOGY: Final = {
@@ -109,7 +109,6 @@ def check(
     every = {atom for layers in seen.values() for several in layers.values() for atom in several}
     allowed = {a for q, layers in seen.items() if q.allowed for several in layers.values() for a in several}
     allowed |= {each for each in every if each.what == "federates" and oracle.federates(tree, *each.values)}
-    allowed |= {each for each in every if blind(each) in allowed}
     answers, found = _answered(engines, changed if changed is not None else worlds(tree), every)
     for atom, answer in answers.items():
         if answer.allowed != (atom in allowed):

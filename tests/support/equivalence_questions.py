@@ -163,16 +163,10 @@ SIGHT: Final[Mapping[str, Mapping[str, tuple[Sight, ...]]]] = {
     },
 }
 """By kind of question: which layers see it, and what of it. NetworkPolicy knows no account and no name, so added to Cilium it
-admits an impostor at the far end, and the impostor's own end is what is shut; a rule of Istio's names no port, so what an edge
-declares passes it on any port of the pod (`blind`); only OPA sees context."""
+admits an impostor at the far end, and the impostor's own end is what is shut; only OPA sees context."""
 SIGHT_OF_CONTEXT: Final = {"context": SIGHT["call"], "context-crossing": SIGHT["crossing"]}
 SINGLES: Final = {"scope": "opa", "hours": "opa", "amount": "opa", "risk": "opa"}
 """What one layer alone decides, by the reason it gives: the context of a call whose caller, callee and operation are declared."""
-
-
-def blind(atom: Atom) -> Atom:
-    """A request at any port as Istio sees it: the same as at the service's own."""
-    return Atom(atom.layer, "request", atom.values[:-1]) if atom.what == "port" else atom
 
 
 def atoms(question: Question, layer: str, sights: tuple[Sight, ...]) -> list[Atom]:

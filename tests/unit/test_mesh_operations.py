@@ -81,6 +81,11 @@ def test_an_empty_list_is_never_compiled_to_everything(operations: tuple[Operati
         rule_operations(operations)
 
 
+def test_a_services_rule_names_its_one_port() -> None:
+    one = OperationSettings(methods=("GET",), paths=("/a",))
+    assert [entry["operation"]["ports"] for entry in rule_operations((one,), port=8080)] == [["8080"]]
+
+
 def test_order_and_repetition_in_the_settings_change_nothing() -> None:
     one = OperationSettings(methods=("GET", "POST"), paths=("/b", "/a"))
     turned = OperationSettings(methods=("POST", "GET"), paths=("/a", "/b"))
