@@ -18,7 +18,7 @@ def _here(edges: Iterable[Egress], region: str) -> list[Egress]:
 
 
 def host_ports(edges: Iterable[Egress]) -> dict[str, int]:
-    """The port of each host; the settings refuse a host with two."""
+    """The port of each host; the settings admit one port only."""
     return {edge.host: edge.port for edge in sorted(edges, key=lambda edge: edge.host)}
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.settings.base import Model, Problem
-from components.types import ClockTime, DnsName, HttpMethod, HttpPath, Name, Port, Ref, RegionCode, Scope
+from components.types import ClockTime, DnsName, HttpMethod, HttpPath, Name, Ref, RegionCode, Scope
 
 
 def overlap(one: str, other: str) -> bool:
@@ -103,8 +103,8 @@ class EgressSettings(Model):
     """The service, `<tenant>/<service>`."""
     host: DnsName
     """The host, in full: no wildcard."""
-    port: Port = 443
-    """The TLS port."""
+    port: Literal[443] = 443
+    """The TLS port; the nodes' security group lets nothing else out."""
 
 
 class RouteSettings(Model):

@@ -175,15 +175,7 @@ class Settings(Model):
         return tenant == other or (len(products) == 1 and None not in products)
 
     def _egress(self) -> Iterator[Problem]:
-        ports: dict[str, tuple[str, int]] = {}
         for key, edge in sorted(self.access.egress.items()):
-            first, port = ports.setdefault(edge.host, (key, edge.port))
-            if port != edge.port:
-                yield Problem(
-                    ("access", "egress", key, "port"),
-                    edge.port,
-                    f"use {port} as {first} does; the egress gateway tells hosts apart by name alone, a host has one port",
-                )
             yield from self._missing(("access", "egress", key, "service"), edge.service, ("services",))
             inside = (*INSIDE_DOMAINS, self.identity.trust_domain_base)
             if any(edge.host == domain or edge.host.endswith(f".{domain}") for domain in inside):

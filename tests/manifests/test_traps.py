@@ -133,3 +133,53 @@ def test_a_template_for_another_kind_of_container_or_none_is_seen(change, tmp_pa
     values = copy.deepcopy(dict(release("dev", "istiod")["values"]))
     change(values)
     assert mistakes(injected("dev", tmp_path, values))
+
+
+def called(stack: str, name: str) -> Iterator[tuple[str, dict[str, str], int]]:
+    """Namespace, labels and port of the pods behind every webhook that a release registers."""
+    sent = release(stack, name)
+    objects = render(chart_dirs()[name], name, sent["namespace"], sent["values"], api_versions=["monitoring.coreos.com/v1"])
+    services = {one["metadata"]["name"]: one["spec"] for one in all_of("Service", objects)}
+    pods = [one["spec"]["template"] for one in all_of("Deployment", objects)]
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        for client in (hook["clientConfig"]["service"] for one in all_of(kind, objects) for hook in one["webhooks"]):
+            service = services[client["name"]]
+            labels = next(
+                pod["metadata"]["labels"] for pod in pods if service["selector"].items() <= pod["metadata"]["labels"].items()
+            )
+            pod = next(pod for pod in pods if pod["metadata"]["labels"] == labels)
+            (target,) = {
+                port.get("targetPort", port["port"]) for port in service["ports"] if port["port"] == client.get("port", 443)
+            }
+            named = {port["name"]: port["containerPort"] for box in pod["spec"]["containers"] for port in box.get("ports", ())}
+            yield client["namespace"], labels, named.get(target, target)
+
+
+def admitted(objects: list[Mapping[str, Any]], namespace: str, labels: Mapping[str, str], port: int) -> bool:
+    """Whether a Cilium policy lets the API server in at that port of those pods, by identity."""
+    for one in all_of("CiliumNetworkPolicy", objects):
+        selector = one["spec"]["endpointSelector"]
+        own = {f"k8s:{key}": value for key, value in labels.items()}
+        theirs = set(selector) == {"matchLabels"} and own.items() >= selector["matchLabels"].items()
+        for rule in one["spec"].get("ingress", ()) if one["metadata"]["namespace"] == namespace and theirs else ():
+            ports = {each["port"] for several in rule["toPorts"] for each in several["ports"]}
+            if "kube-apiserver" in rule.get("fromEntities", ()) and str(port) in ports:
+                return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["istiod", "cert-manager"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_api_server_is_let_in_to_every_webhook_that_a_chart_registers(stack, name):
+    """Read from the charts, not from the program's own table of webhooks."""
+    hooks, objects = list(called(stack, name)), objects_of(stack)[HOME]
+    assert hooks
+    for namespace, labels, port in hooks:
+        assert admitted(objects, namespace, labels, port), (labels, port)
+        assert not admitted(objects, namespace, labels, port + 1)
+        without = [
+            one
+            for one in objects
+            if one["metadata"]["name"] != ("istiod-webhook" if name == "istiod" else "cert-manager-webhook-webhook")
+        ]
+        assert not admitted(without, namespace, labels, port)

@@ -154,11 +154,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
         "access.data.bank-a-trans-ledger.store",
         "keep one",
     ),
-    "one host on two ports": (
-        {"access/egress/other": {"service": "bank-b/worker", "host": "rates.ecb.europa.eu", "port": 8443}},
-        "access.egress.other.port",
-        "a host has one port",
-    ),
+    "egress on another port": ({"access/egress/bank-a-rates/port": 8443}, "access.egress.bank-a-rates.port", "443"),
     "a request with two routes": (
         {
             "access/routes/again": {
