@@ -99,9 +99,7 @@ def recorded(stack: str, operating_system: str = "bottlerocket", exception: Boot
                 opts=options,
             )
             ready.extend(made.ready)
-        agent = PodIdentityAgent(
-            "eu-west-1-agent", PodIdentityAgentArgs(context=context, cluster_name=plane.name), opts=options
-        )
+        agent = PodIdentityAgent("eu-west-1-agent", PodIdentityAgentArgs(context=context, cluster_name=plane.name), opts=options)
         Addons(
             "eu-west-1-addons",
             AddonsArgs(
