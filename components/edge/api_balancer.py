@@ -17,6 +17,7 @@ from components.base import Component
 from components.context import RegionContext
 from components.names import LOAD_BALANCER_NAME_LIMIT
 from components.network.addresses import subnet_cidr
+from components.network.security import admit, reach
 
 HTTPS = 443
 GATEWAY_PORT = 8443
@@ -157,49 +158,42 @@ class InternalLoadBalancer(Component, token="zerotrust:edge:InternalLoadBalancer
     def _rules(
         self, name: str, args: InternalLoadBalancerArgs, link: aws.ec2.SecurityGroup, balancer: aws.ec2.SecurityGroup
     ) -> None:
-        aws.vpc.SecurityGroupEgressRule(
+        context = args.context
+        reach(
             f"{name}-link-to-alb",
-            security_group_id=link.id,
-            referenced_security_group_id=balancer.id,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
+            group=link.id,
+            target_group=balancer.id,
+            port=HTTPS,
             description="HTTPS to the internal load balancer",
-            tags=args.context.tagged(f"{name}-link-to-alb"),
+            context=context,
             opts=self.child(),
         )
-        aws.vpc.SecurityGroupIngressRule(
+        admit(
             f"{name}-alb-from-link",
-            security_group_id=balancer.id,
-            referenced_security_group_id=link.id,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
+            group=balancer.id,
+            source_group=link.id,
+            port=HTTPS,
             description="HTTPS from the VPC link",
-            tags=args.context.tagged(f"{name}-alb-from-link"),
+            context=context,
             opts=self.child(),
         )
         for role, port in (("gateway", GATEWAY_PORT), ("readiness", READINESS_PORT)):
-            aws.vpc.SecurityGroupIngressRule(
+            admit(
                 f"{name}-nodes-{role}",
-                security_group_id=args.node_security_group_id,
-                referenced_security_group_id=balancer.id,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
+                group=args.node_security_group_id,
+                source_group=balancer.id,
+                port=port,
                 description=f"Ingress gateway {role} from the internal load balancer",
-                tags=args.context.tagged(f"{name}-nodes-{role}"),
+                context=context,
                 opts=self.child(),
             )
             for zone in sorted(args.private_subnet_ids):
-                aws.vpc.SecurityGroupEgressRule(
+                reach(
                     f"{name}-alb-to-{role}-{zone}",
-                    security_group_id=balancer.id,
-                    cidr_ipv4=subnet_cidr(args.vpc_cidr, "private", zone),
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
+                    group=balancer.id,
+                    target_cidr=subnet_cidr(args.vpc_cidr, "private", zone),
+                    port=port,
                     description=f"Ingress gateway {role} in zone {zone}",
-                    tags=args.context.tagged(f"{name}-alb-to-{role}-{zone}"),
+                    context=context,
                     opts=self.child(),
                 )

@@ -18,6 +18,7 @@ from components.edge import load_balancer_rules as rules
 from components.edge.api_balancer import DRAIN_SECONDS, GATEWAY_PORT, READINESS_PATH, READINESS_PORT
 from components.names import LOAD_BALANCER_NAME_LIMIT
 from components.network.addresses import subnet_cidr
+from components.network.security import admit, reach
 
 RULE_PRIORITY = 45_000
 """Between the open routes and the token check."""
@@ -90,27 +91,23 @@ class IssuerFront(Component, token="zerotrust:edge:IssuerFront"):
             opts=self.child(),
         )
         for role, port in (("gateway", GATEWAY_PORT), ("readiness", READINESS_PORT)):
-            aws.vpc.SecurityGroupIngressRule(
+            admit(
                 f"{name}-nodes-{role}",
-                security_group_id=args.node_security_group_id,
-                referenced_security_group_id=args.front.security_group_id,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
+                group=args.node_security_group_id,
+                source_group=args.front.security_group_id,
+                port=port,
                 description=f"Ingress gateway {role} from the public load balancer, for the issuer's host",
-                tags=context.tagged(f"{name}-nodes-{role}"),
+                context=context,
                 opts=self.child(),
             )
             for zone in sorted(args.private_subnet_ids):
-                aws.vpc.SecurityGroupEgressRule(
+                reach(
                     f"{name}-{role}-{zone}",
-                    security_group_id=args.front.security_group_id,
-                    cidr_ipv4=subnet_cidr(args.vpc_cidr, "private", zone),
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
+                    group=args.front.security_group_id,
+                    target_cidr=subnet_cidr(args.vpc_cidr, "private", zone),
+                    port=port,
                     description=f"Ingress gateway {role} in zone {zone}, for the issuer's host",
-                    tags=context.tagged(f"{name}-{role}-{zone}"),
+                    context=context,
                     opts=self.child(),
                 )
         aws.route53.Record(

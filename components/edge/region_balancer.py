@@ -18,6 +18,7 @@ from components.context import RegionContext
 from components.graph.names import BUNDLE_PORT, EASTWEST_PORT, GATEWAY_STATUS_PORT
 from components.names import LOAD_BALANCER_NAME_LIMIT
 from components.network.addresses import eastwest_address, subnet_cidr
+from components.network.security import admit, reach
 
 DRAIN_SECONDS = 30
 
@@ -126,52 +127,45 @@ class RegionBalancer(Component, token="zerotrust:edge:RegionBalancer"):
         self.register_outputs({"arn": self.arn, "dns_name": self.dns_name})
 
     def _rules(self, name: str, args: RegionBalancerArgs, group: pulumi.Output[str]) -> None:
+        context, nodes = args.context, args.node_security_group_id
         ports = {key: service.port for key, service in SERVICES.items()}
         for key, port in sorted(ports.items()):
             for region, cidr in sorted(args.peers.items()):
-                aws.vpc.SecurityGroupIngressRule(
+                admit(
                     f"{name}-{key}-from-{region}",
-                    security_group_id=group,
-                    cidr_ipv4=cidr,
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
+                    group=group,
+                    source_cidr=cidr,
+                    port=port,
                     description=f"{key} from {region}",
-                    tags=args.context.tagged(f"{name}-{key}-from-{region}"),
+                    context=context,
                     opts=self.child(),
                 )
-                aws.vpc.SecurityGroupEgressRule(
+                reach(
                     f"{name}-nodes-{key}-to-{region}",
-                    security_group_id=args.node_security_group_id,
-                    cidr_ipv4=cidr,
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
+                    group=nodes,
+                    target_cidr=cidr,
+                    port=port,
                     description=f"{key} of {region}; Cilium picks who may",
-                    tags=args.context.tagged(f"{name}-nodes-{key}-to-{region}"),
+                    context=context,
                     opts=self.child(),
                 )
         for key, port in sorted({**ports, "status": GATEWAY_STATUS_PORT}.items()):
             for zone in sorted(args.intra_subnet_ids):
-                aws.vpc.SecurityGroupEgressRule(
+                reach(
                     f"{name}-{key}-to-{zone}",
-                    security_group_id=group,
-                    cidr_ipv4=subnet_cidr(args.vpc_cidr, "private", zone),
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
+                    group=group,
+                    target_cidr=subnet_cidr(args.vpc_cidr, "private", zone),
+                    port=port,
                     description=f"{key} to pods in zone {zone}",
-                    tags=args.context.tagged(f"{name}-{key}-to-{zone}"),
+                    context=context,
                     opts=self.child(),
                 )
-            aws.vpc.SecurityGroupIngressRule(
+            admit(
                 f"{name}-{key}-to-nodes",
-                security_group_id=args.node_security_group_id,
-                referenced_security_group_id=group,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
+                group=nodes,
+                source_group=group,
+                port=port,
                 description=f"{key} from the regional load balancer",
-                tags=args.context.tagged(f"{name}-{key}-to-nodes"),
+                context=context,
                 opts=self.child(),
             )
