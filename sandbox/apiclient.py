@@ -23,6 +23,11 @@ _READY_SECONDS: Final = 2.0
 _JSON: Final = "application/json"
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _MANAGER: Final = "zerotrust-sandbox"
+_CLOSED_MEANWHILE: Final = (
+    *(http.client.RemoteDisconnected, http.client.CannotSendRequest),
+    *(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError),
+)
+"""How a request on a kept connection fails that the server closed while it was idle, with TLS's own words for it."""
 
 
 class RefusedError(Exception):
@@ -219,7 +224,7 @@ class ApiServer:
                     self._connection.request(method, where, payload, {"Content-Type": content, "Accept": accept})
                     answer = self._connection.getresponse()
                     return answer.status, answer.read()
-                except (http.client.RemoteDisconnected, http.client.CannotSendRequest, BrokenPipeError, ConnectionResetError):
+                except _CLOSED_MEANWHILE:
                     # the server closes a connection that was idle; applying twice has the same outcome
                     self._connection.close()
                     if last:

@@ -230,3 +230,18 @@ def test_only_its_owner_may_enter_the_folder_of_a_control_plane(tmp_path, monkey
     keys = sorted(work.rglob("*.key"))
     assert len(keys) == 6
     assert [key for key in keys if key.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("end", [ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, BrokenPipeError])
+def test_a_connection_that_the_server_closed_while_idle_is_opened_again(api_server, monkeypatch, end):
+    request = api_server._connection.request
+    failures = [end("closed meanwhile")]
+
+    def once(*arguments):
+        if failures:
+            raise failures.pop()
+        return request(*arguments)
+
+    monkeypatch.setattr(api_server._connection, "request", once)
+    assert api_server.request("GET", "/version")["major"] == "1"
+    assert not failures
