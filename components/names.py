@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 
 S3_NAME_LIMIT = 63
-IAM_ROLE_NAME_LIMIT = 64
 LOAD_BALANCER_NAME_LIMIT = 32
 HASH_LENGTH = 6
 

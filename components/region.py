@@ -36,7 +36,7 @@ from components.network.interconnect import TransitGateway, TransitGatewayArgs
 from components.network.private_zone import PrivateZone, PrivateZoneArgs
 from components.network.vpc import Vpc, VpcArgs
 from components.region_cluster import Cluster, ClusterArgs, build_cluster, tier
-from components.region_targets import TargetsArgs, build_targets, issuer_host
+from components.region_targets import TargetsArgs, build_targets
 from components.settings import Settings
 
 
@@ -145,7 +145,7 @@ class Region(Component, token="zerotrust:region:Region"):
                     sorted(
                         {
                             settings.edge.domain,
-                            issuer_host(settings.identity.issuer),
+                            settings.identity.issuer_host,
                             settings.identity.trust_domain_base,
                         }
                     )
@@ -200,9 +200,7 @@ class Region(Component, token="zerotrust:region:Region"):
                 context=context,
                 domain=edge.domain,
                 hosted_zone=edge.hosted_zone,
-                shared_names={"issuer": issuer_host(settings.identity.issuer)}
-                if settings.identity.issuer_kind == "keycloak"
-                else {},
+                shared_names={"issuer": settings.identity.issuer_host} if settings.identity.issuer_kind == "keycloak" else {},
                 owns_shared_records=context.region == args.home.region,
                 shared_records=args.shared_records,
             ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pulumi
 
@@ -15,11 +14,6 @@ from components.identity.issuer import realm_of
 from components.network.vpc import Vpc
 from components.region_cluster import tier
 from components.settings import Settings
-
-
-def issuer_host(issuer: str) -> str:
-    """The host of an issuer's URL."""
-    return str(urlsplit(issuer).hostname)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +69,7 @@ def _issuer(name: str, args: TargetsArgs, parent: Component) -> pulumi.Output[st
         f"{name}-issuer-front",
         IssuerFrontArgs(
             context=context,
-            host=issuer_host(identity.issuer),
+            host=identity.issuer_host,
             realm=realm_of(identity.issuer),
             hosted_zone=args.settings.edge.hosted_zone,
             front=args.front,

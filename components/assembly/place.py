@@ -7,6 +7,7 @@ import pulumi
 
 from components.context import RegionContext
 from components.graph.model import Graph
+from components.tenancy.postgres import Postgres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +31,20 @@ class ClusterPlace:
     def region(self) -> str:
         """The region's code."""
         return self.context.region
+
+
+def platform_database(place: ClusterPlace, namespace: str, name: str, *, storage: str, memory: str) -> Postgres:
+    """A database of the platform's own: three instances of the newest pinned version, one client known by its certificate."""
+    images = place.graph.settings.images.postgres
+    major = max(images)
+    return Postgres(
+        namespace=namespace,
+        name=name,
+        major=major,
+        image=images[major],
+        instances=3,
+        storage=storage,
+        cpu="250m",
+        memory=memory,
+        login="certificate",
+    )

@@ -10,7 +10,7 @@ from typing import Final
 
 import pulumi
 
-from components.assembly.place import ClusterPlace
+from components.assembly.place import ClusterPlace, platform_database
 from components.base import Component
 from components.decision.objects import region_objects as decision_objects
 from components.graph.names import GATEWAYS, INGRESS, ISSUER_NAMESPACE, RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE
@@ -20,7 +20,7 @@ from components.manifests import Manifest, ManifestsArgs, MeshManifests
 from components.mesh.authentication import audience
 from components.mesh.gateways import MeshGateway, MeshGatewayArgs
 from components.mesh.ingress import CERTIFICATE_SECRET
-from components.mesh.issuer import issuer_host, issuer_objects, runs_issuer
+from components.mesh.issuer import issuer_objects
 from components.mesh.istio import Istio, IstioArgs, MeshIdentity
 from components.mesh.limits import rate_limit_config
 from components.mesh.mesh_config import mesh_config
@@ -49,8 +49,8 @@ class ServiceMeshArgs:
 def gateway_certificate(place: ClusterPlace) -> tuple[Manifest, ...]:
     """What the ingress gateway shows the load balancers, which verify nobody: an internal authority's certificate will do."""
     hosts = [place.graph.settings.edge.domain]
-    if runs_issuer(place.graph, place.region):
-        hosts.append(issuer_host(place.graph))
+    if place.graph.runs_issuer(place.region):
+        hosts.append(place.graph.settings.identity.issuer_host)
     return (
         *authority(INGRESS.namespace),
         leaf(INGRESS.namespace, CERTIFICATE_SECRET, common_name=INGRESS.name, usages=("server auth",), dns_names=hosts),
@@ -71,19 +71,7 @@ def counters(place: ClusterPlace) -> Valkey:
 
 def issuer_database(place: ClusterPlace) -> Postgres:
     """Keycloak's database."""
-    images = place.graph.settings.images.postgres
-    major = max(images)
-    return Postgres(
-        namespace=ISSUER_NAMESPACE,
-        name=ISSUER_DATABASE,
-        major=major,
-        image=images[major],
-        instances=3,
-        storage="20Gi",
-        cpu="250m",
-        memory="1Gi",
-        login="certificate",
-    )
+    return platform_database(place, ISSUER_NAMESPACE, ISSUER_DATABASE, storage="20Gi", memory="1Gi")
 
 
 class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
@@ -162,7 +150,7 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
     def _issuer(
         self, name: str, place: ClusterPlace, ground: Sequence[pulumi.Resource], before: Sequence[pulumi.Resource]
     ) -> tuple[pulumi.Resource, ...]:
-        if not runs_issuer(place.graph, place.region):
+        if not place.graph.runs_issuer(place.region):
             return ()
         identity, wanted = place.graph.settings.identity, issuer_database(place)
         database = MeshManifests(

@@ -10,7 +10,7 @@ from typing import Final
 
 import pulumi
 
-from components.assembly.place import ClusterPlace
+from components.assembly.place import ClusterPlace, platform_database
 from components.base import Component
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
 from components.graph.names import SPIRE_SERVER_NAMESPACE
@@ -43,19 +43,7 @@ class TrustArgs:
 
 def datastore(place: ClusterPlace) -> Postgres:
     """SPIRE's database: three instances, for who cannot be named cannot speak."""
-    images = place.graph.settings.images.postgres
-    major = max(images)
-    return Postgres(
-        namespace=SPIRE_SERVER_NAMESPACE,
-        name=DATABASE,
-        major=major,
-        image=images[major],
-        instances=3,
-        storage="10Gi",
-        cpu="250m",
-        memory="512Mi",
-        login="certificate",
-    )
+    return platform_database(place, SPIRE_SERVER_NAMESPACE, DATABASE, storage="10Gi", memory="512Mi")
 
 
 class Trust(Component, token="zerotrust:identity:Trust"):

@@ -21,7 +21,6 @@ from components.cni.policies_tenant import (
     eastwest_cidrs,
     gateway_pods,
     instances,
-    runs_issuer,
     subnets,
 )
 from components.graph.model import Graph
@@ -34,6 +33,7 @@ from components.graph.names import (
     INGRESS,
     INGRESS_PORT,
     ISSUER_NAMESPACE,
+    ISSUER_PORT,
     POSTGRES_PORT,
     RATE_LIMIT_NAMESPACE,
     RATE_LIMIT_PORT,
@@ -47,8 +47,6 @@ from components.graph.names import (
 
 SPIRE_PORT: Final = 8081
 KUBELET_PORT: Final = 10250
-ISSUER_PORT: Final = 8080
-"""Of the container; from outside the pod it is the sidecar's mTLS."""
 ISSUER_CLUSTER_PORTS: Final = (7800, 57800)
 """Keycloak's instances among themselves: JGroups and its failure detection."""
 LIMITER: Final = Pods(namespace=RATE_LIMIT_NAMESPACE, labels={SERVICE_LABEL: RATE_LIMIT_SERVICE})
@@ -63,7 +61,7 @@ def mesh_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
         *_gateways(graph, region),
         *_spire(graph, region),
         *_limits(),
-        *(_issuer(graph, region) if runs_issuer(graph, region) else ()),
+        *(_issuer(graph, region) if graph.runs_issuer(region) else ()),
     )
 
 
@@ -77,7 +75,7 @@ def _gateways(graph: Graph, region: str) -> Iterator[Policy]:
     # The internal load balancer stands in the private subnets at addresses AWS chooses. Pods there have identities of their
     # own and are not matched by address; under another CNI they would be, and then the gateway's JWT rules are what refuses.
     # The issuer's way in is the public load balancer's own, in the public subnets.
-    public = subnets(graph, region, "public") if runs_issuer(graph, region) else ()
+    public = subnets(graph, region, "public") if graph.runs_issuer(region) else ()
     balancer = Networks(cidrs=(*subnets(graph, region, "private"), *public))
     yield Policy(
         name="clients",

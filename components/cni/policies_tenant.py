@@ -70,11 +70,6 @@ def control_plane(graph: Graph, region: str) -> ControlPlane:
     return ControlPlane(cidrs=subnets(graph, region, "intra"))
 
 
-def runs_issuer(graph: Graph, region: str) -> bool:
-    """Whether the issuer of tokens stands in this region: the home region, unless it is an external one."""
-    return graph.settings.identity.issuer_kind == "keycloak" and region == graph.settings.home_region
-
-
 def eastwest_cidrs(graph: Graph, region: str) -> tuple[str, ...]:
     """The fixed addresses of a region's balancer for the other regions, one per zone."""
     network = graph.settings.regions[region]

@@ -237,6 +237,10 @@ class Graph:
         """Every tenant, each one namespace per region."""
         return tuple(sorted(self.settings.tenants))
 
+    def runs_issuer(self, region: str) -> bool:
+        """Whether the issuer of tokens stands in this region: the home region, unless it is an external one."""
+        return self.settings.identity.issuer_kind == "keycloak" and region == self.settings.home_region
+
     def trust_domain(self, region: str) -> str:
         """The trust domain of a region."""
         return identity.trust_domain(self.settings.identity.trust_domain_base, region)

@@ -40,6 +40,13 @@ GATEWAY_STATUS_PORT: Final = 15021
 PROXY_METRICS_PORT: Final = 15020
 BUNDLE_PORT: Final = 8443
 """SPIRE's federation bundle endpoint."""
+SPIRE_SOCKET_FILE: Final = "spire-agent.sock"
+"""The agent's socket, by the name that agent, driver and proxies are all told: with Istio's default name a proxy without the
+socket would fall back to istiod's own CA without a word."""
+ISSUER_SERVICE: Final = "keycloak-keycloakx-http"
+ISSUER_SERVICE_PORT: Final = 80
+ISSUER_PORT: Final = 8080
+"""Of the container; from outside the pod it is the sidecar's mTLS."""
 SPIRE_CLASS: Final = "zerotrust"
 """className of every SPIRE resource: the controller manager ignores resources without it, silently."""
 CLUSTER_DOMAIN: Final = "cluster.local"

@@ -27,9 +27,6 @@ from components.manifests import IdentityManifests, Manifest, ManifestsArgs, man
 RELEASE: Final = "keycloak"
 SERVICE_ACCOUNT: Final = "keycloak"
 POD_LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/name": "keycloakx", "app.kubernetes.io/instance": RELEASE}
-SERVICE: Final = "keycloak-keycloakx-http"
-HTTP_PORT: Final = 80
-CONTAINER_PORT: Final = 8080
 CLUSTER_PORTS: Final = (7800, 57800)
 """Keycloak's own cluster protocol and its failure detection, mTLS by themselves; they call pod addresses, which the sidecar would
 refuse."""

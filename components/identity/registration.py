@@ -65,7 +65,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         *((gateway.namespace, gateway.name, gateway.selector) for gateway in GATEWAYS),
         (RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE, {SERVICE_LABEL: RATE_LIMIT_SERVICE}),
     ]
-    if graph.settings.identity.issuer_kind == "keycloak" and region == graph.settings.home_region:
+    if graph.runs_issuer(region):
         parts.append((ISSUER_NAMESPACE, SERVICE_ACCOUNT, POD_LABELS))
     return tuple(_registration(graph, namespace, account, pods=pods) for namespace, account, pods in parts)
 

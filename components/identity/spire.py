@@ -14,7 +14,7 @@ import pulumi
 
 from components.base import Component
 from components.context import RegionContext
-from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SERVER_NAMESPACE, SPIRE_SYSTEM_NAMESPACE
+from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SERVER_NAMESPACE, SPIRE_SOCKET_FILE, SPIRE_SYSTEM_NAMESPACE
 from components.helm import install
 from components.manifests import IdentityManifests, Manifest, ManifestsArgs, manifest
 from components.settings.identity import IdentitySettings
@@ -23,10 +23,7 @@ RELEASE: Final = "spire"
 SERVER_SERVICE_ACCOUNT: Final = "spire-server"
 SERVER_LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/name": "server", "app.kubernetes.io/instance": RELEASE}
 SERVER_SERVICE: Final = "spire-server"
-SOCKET_FILE: Final = "spire-agent.sock"
-"""The proxies are told this name (`WORKLOAD_IDENTITY_SOCKET_FILE`): with Istio's default name a missing socket would fall
-back to istiod's own CA without a word."""
-AGENT_SOCKET: Final = f"/run/spire/agent-sockets/{SOCKET_FILE}"
+AGENT_SOCKET: Final = f"/run/spire/agent-sockets/{SPIRE_SOCKET_FILE}"
 """On the node: where the agent listens and whose folder the CSI driver mounts into pods."""
 REPLICAS: Final = 3
 CA_TTL: Final = "24h"

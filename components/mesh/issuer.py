@@ -8,28 +8,16 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from components.graph.model import Graph
-from components.graph.names import CLUSTER_DOMAIN, INGRESS, ISSUER_NAMESPACE, MESH_NAMESPACE
+from components.graph.names import INGRESS, ISSUER_NAMESPACE, ISSUER_SERVICE, ISSUER_SERVICE_PORT, MESH_NAMESPACE, service_host
 from components.manifests import Manifest
 from components.mesh.authentication import strict
 from components.mesh.authorization import default_deny
 from components.mesh.kinds import gateway_pods, istio
 from components.mesh.scope import REGISTRY_ONLY
 
-SERVICE: Final = "keycloak-keycloakx-http"
-SERVICE_PORT: Final = 80
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
 PLAIN: Final = r"[^;%\\]*"
 """The rest of a public path: `;` starts what Java cuts off a segment (`..;` becomes `..`), `%` what it would decode once more."""
-
-
-def runs_issuer(graph: Graph, region: str) -> bool:
-    """Whether the issuer stands in this region: the home region, unless it is an external one."""
-    return graph.settings.identity.issuer_kind == "keycloak" and region == graph.settings.home_region
-
-
-def issuer_host(graph: Graph) -> str:
-    """The issuer's host name."""
-    return str(urlsplit(graph.settings.identity.issuer).hostname)
 
 
 def public_prefixes(graph: Graph) -> tuple[str, ...]:
@@ -43,9 +31,9 @@ def _allow(selector: dict[str, Any] | None, rule: dict[str, Any]) -> dict[str, A
 
 def issuer_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     """Everything of the mesh that the issuer needs in a region; nothing where it does not run."""
-    if not runs_issuer(graph, region):
+    if not graph.runs_issuer(region):
         return ()
-    host, prefixes = issuer_host(graph), public_prefixes(graph)
+    host, prefixes = graph.settings.identity.issuer_host, public_prefixes(graph)
     operation = {"methods": list(METHODS), "paths": [f"{prefix}*" for prefix in prefixes]}
     at_gateway = {"to": [{"operation": {**operation, "hosts": [host, f"{host}:*"]}}]}
     gateway = graph.gateway_principal(INGRESS, region)
@@ -55,8 +43,8 @@ def issuer_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         "route": [
             {
                 "destination": {
-                    "host": f"{SERVICE}.{ISSUER_NAMESPACE}.svc.{CLUSTER_DOMAIN}",
-                    "port": {"number": SERVICE_PORT},
+                    "host": service_host(ISSUER_NAMESPACE, ISSUER_SERVICE),
+                    "port": {"number": ISSUER_SERVICE_PORT},
                 }
             }
         ],

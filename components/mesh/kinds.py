@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from components.graph.names import SERVICE_LABEL, TENANT_LABEL, Gateway
+from components.graph.names import SERVICE_LABEL, TENANT_LABEL, Gateway, service_host
 from components.manifests import Manifest, manifest
 
 NETWORKING: Final = "networking.istio.io/v1"
@@ -38,7 +38,7 @@ def gateway_pods(gateway: Gateway) -> dict[str, Any]:
 
 def gateway_host(gateway: Gateway) -> str:
     """The name of a gateway's service."""
-    return f"{gateway.name}.{gateway.namespace}.svc.cluster.local"
+    return service_host(gateway.namespace, gateway.name)
 
 
 def dns_label(*parts: str) -> str:

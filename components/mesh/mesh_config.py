@@ -7,14 +7,11 @@ without a word, so a test holds every key to the published definition.
 from typing import Any, Final
 
 from components.graph.model import Graph
-from components.graph.names import MESH_NAMESPACE, OPA_PORT
+from components.graph.names import MESH_NAMESPACE, OPA_PORT, SPIRE_SOCKET_FILE
 from components.mesh.authorization import OPA_PROVIDER
 from components.mesh.scope import OPA_HOST, REGISTRY_ONLY
 from components.mesh.telemetry import access_log_provider
 
-SOCKET_FILE: Final = "spire-agent.sock"
-"""The agent's own name for its socket. A name other than Istio's default makes a proxy without SPIRE fail instead of asking
-istiod for a certificate."""
 AUTHORIZER_TIMEOUT: Final = "0.5s"
 AUTHORIZER_BODY_BYTES: Final = 8192
 """As much of a request's body as the decision sees; the web ACL admits no larger one from outside."""
@@ -71,7 +68,7 @@ def mesh_config(graph: Graph, region: str) -> dict[str, Any]:
             "holdApplicationUntilProxyStarts": True,
             "proxyMetadata": {
                 "ISTIO_META_DNS_CAPTURE": "true",
-                "WORKLOAD_IDENTITY_SOCKET_FILE": SOCKET_FILE,
+                "WORKLOAD_IDENTITY_SOCKET_FILE": SPIRE_SOCKET_FILE,
             },
             "proxyHeaders": {
                 "server": {"disabled": True},

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -42,6 +43,11 @@ class IdentitySettings(Model):
     """The issuer's jwks_uri, needed with `external`; Keycloak's follows from the issuer."""
     access_token_ttl_minutes: int = Field(default=5, ge=1, le=60)
     """Minutes an access token lives."""
+
+    @property
+    def issuer_host(self) -> str:
+        """The host of the issuer's URL."""
+        return str(urlsplit(self.issuer).hostname)
 
     def problems(self) -> Iterator[Problem]:
         if self.issuer_kind == "keycloak" and not _REALM.fullmatch(self.issuer):

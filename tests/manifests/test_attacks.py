@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from components.graph.model import Graph
-from components.graph.names import EGRESS, INGRESS, ISSUER_NAMESPACE
-from components.identity.issuer import CONTAINER_PORT, HTTP_PORT, POD_LABELS, SERVICE
+from components.graph.names import EGRESS, INGRESS, ISSUER_NAMESPACE, ISSUER_PORT, ISSUER_SERVICE, ISSUER_SERVICE_PORT
+from components.identity.issuer import POD_LABELS
 from components.manifests import manifest
 from components.mesh.issuer import issuer_objects
 from components.operators.cert_manager import OFF, chart_values
@@ -28,7 +28,7 @@ REGION = "eu-west-1"
 TREE = stack_settings("dev")
 DOMAIN = TREE["edge"]["domain"]
 ISSUER = f"id.{DOMAIN}"
-ISSUED = f"outbound|{HTTP_PORT}||{SERVICE}.{ISSUER_NAMESPACE}.svc.cluster.local"
+ISSUED = f"outbound|{ISSUER_SERVICE_PORT}||{ISSUER_SERVICE}.{ISSUER_NAMESPACE}.svc.cluster.local"
 PUBLIC = {
     "token": "/realms/clearing/protocol/openid-connect/token",
     "keys": "/realms/clearing/protocol/openid-connect/certs",
@@ -81,11 +81,11 @@ def requests(bearer: tuple[tuple[str, str], ...], token: str) -> dict[str, Reque
 @pytest.fixture(scope="module")
 def asked() -> Asked:
     world, engines = worlds(TREE)[REGION].copied(), Engines()
-    port = {"name": "http", "port": HTTP_PORT, "targetPort": CONTAINER_PORT}
+    port = {"name": "http", "port": ISSUER_SERVICE_PORT, "targetPort": ISSUER_PORT}
     spec = {"selector": dict(POD_LABELS), "ports": [port]}
     more = [
         *issuer_objects(Graph.of(load(TREE)), REGION),
-        manifest("v1", "Service", SERVICE, namespace=ISSUER_NAMESPACE, spec=spec),
+        manifest("v1", "Service", ISSUER_SERVICE, namespace=ISSUER_NAMESPACE, spec=spec),
     ]
     world.objects.update({f"issuer {number}": each for number, each in enumerate(more)})
     now = int(time.time())

@@ -3,8 +3,7 @@
 A check returns whether its trap is avoided; the changes above it each spring the trap.
 """
 
-from components.graph.names import SPIRE_CLASS, SPIRE_SERVER_NAMESPACE
-from components.identity.spire import SOCKET_FILE
+from components.graph.names import SPIRE_CLASS, SPIRE_SERVER_NAMESPACE, SPIRE_SOCKET_FILE
 from tests.support.traps import BALANCER, World, mesh, trap
 
 
@@ -19,7 +18,7 @@ def agent_driver_and_proxies_name_one_socket_that_is_not_istios_default(w: World
     told = mesh(w)["defaultConfig"]["proxyMetadata"]["WORKLOAD_IDENTITY_SOCKET_FILE"]
     return (
         path == w.at("spire", "spiffe-csi-driver/agentSocketPath")
-        and path.split("/")[-1] == told == SOCKET_FILE != "socket"
+        and path.split("/")[-1] == told == SPIRE_SOCKET_FILE != "socket"
         and not names
     )
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from components.cni.dns import store_names
 from components.decision.container import opa_container, opa_volumes
 from components.graph.model import Graph
-from components.graph.names import REGION_REACH_LABEL, SERVICE_LABEL, TENANT_LABEL
-from components.identity.spire import SOCKET_FILE
+from components.graph.names import REGION_REACH_LABEL, SERVICE_LABEL, SPIRE_SOCKET_FILE, TENANT_LABEL
 from components.manifests import object_key
 from components.mesh.scope import scope_hosts
 from components.settings import load
@@ -127,7 +126,7 @@ def test_an_application_reaches_spire_through_the_csi_driver_and_cannot_write_th
         (mount,) = [each for each in spec["containers"][0]["volumeMounts"] if each["name"] == volume]
         endpoint = {each["name"]: each["value"] for each in environment(graph, workload)}["SPIFFE_ENDPOINT_SOCKET"]
         assert mount["readOnly"] is True
-        assert endpoint == f"unix://{mount['mountPath']}/{SOCKET_FILE}"
+        assert endpoint == f"unix://{mount['mountPath']}/{SPIRE_SOCKET_FILE}"
 
 
 def test_a_rolling_update_never_takes_a_pod_before_its_replacement_serves():
