@@ -28,6 +28,16 @@ _TYPED: Final[Mapping[tuple[str, str], type[pulumi.CustomResource]]] = {
     ("v1", "ServiceAccount"): k8s.core.v1.ServiceAccount,
     ("apps/v1", "Deployment"): k8s.apps.v1.Deployment,
     ("apps/v1", "StatefulSet"): k8s.apps.v1.StatefulSet,
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): k8s.admissionregistration.v1.ValidatingAdmissionPolicy,
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicyBinding",
+    ): k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding,
+    ("apps/v1", "DaemonSet"): k8s.apps.v1.DaemonSet,
+    ("batch/v1", "CronJob"): k8s.batch.v1.CronJob,
+    ("batch/v1", "Job"): k8s.batch.v1.Job,
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): k8s.rbac.v1.ClusterRole,
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): k8s.rbac.v1.ClusterRoleBinding,
     ("autoscaling/v2", "HorizontalPodAutoscaler"): k8s.autoscaling.v2.HorizontalPodAutoscaler,
     ("networking.k8s.io/v1", "IngressClass"): k8s.networking.v1.IngressClass,
     ("networking.k8s.io/v1", "NetworkPolicy"): k8s.networking.v1.NetworkPolicy,
@@ -134,12 +144,28 @@ class Manifests(Component, token="zerotrust:manifests:Manifests"):
         )
 
 
+class AdmissionManifests(Manifests, token="zerotrust:admission:Manifests"):
+    """What may be made at all: constraints, mutations, the floor in the API server."""
+
+
+class BackupManifests(Manifests, token="zerotrust:backup:Manifests"):
+    """Schedules and places of backups."""
+
+
+class ChaosManifests(Manifests, token="zerotrust:chaos:Manifests"):
+    """Game days."""
+
+
 class CniManifests(Manifests, token="zerotrust:cni:Manifests"):
     """Network policies."""
 
 
 class DecisionManifests(Manifests, token="zerotrust:decision:Manifests"):
     """Policies and data of the authorizers."""
+
+
+class DeliveryManifests(Manifests, token="zerotrust:delivery:Manifests"):
+    """Projects and applications, runners and scans."""
 
 
 class IdentityManifests(Manifests, token="zerotrust:identity:Manifests"):
@@ -150,12 +176,24 @@ class MeshManifests(Manifests, token="zerotrust:mesh:Manifests"):
     """The mesh's rules, and what its gateways need."""
 
 
+class ObservabilityManifests(Manifests, token="zerotrust:observability:Manifests"):
+    """Rules, dashboards, and what collects."""
+
+
 class OperatorsManifests(Manifests, token="zerotrust:operators:Manifests"):
     """Storage, records and targets."""
 
 
+class RuntimeManifests(Manifests, token="zerotrust:runtime:Manifests"):
+    """What detects at run time, and whom it tells."""
+
+
 class TenancyManifests(Manifests, token="zerotrust:tenancy:Manifests"):
     """Namespaces, stores and workloads."""
+
+
+class VaultManifests(Manifests, token="zerotrust:vault:Manifests"):
+    """What Vault stands on, and who fetches secrets."""
 
 
 def _arguments(fields: Mapping[str, Any]) -> dict[str, Any]:

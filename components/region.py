@@ -10,9 +10,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components.account.trail import trail_arn
-from components.assembly.place import ClusterPlace
+from components.assembly.place import Bucket, Buckets, ClusterPlace
 from components.assembly.services import Services, ServicesArgs, TargetGroups
 from components.audit.region_evidence import RegionEvidence, RegionEvidenceArgs
+from components.backup.buckets import RegionBuckets, RegionBucketsArgs
 from components.base import Component
 from components.cluster.control_plane import ControlPlane, cluster_name, cluster_role_name
 from components.context import RegionContext
@@ -29,7 +30,7 @@ from components.graph.identity import trust_domain
 from components.graph.model import Graph
 from components.keys.key import Key, KeyArgs, Purpose
 from components.keys.policy import KeyGrant
-from components.keys.purposes import cluster_grants, data_grants, logs_grants
+from components.keys.purposes import backup_grants, cluster_grants, data_grants, logs_grants, vault_grants
 from components.network.addresses import endpoint_address
 from components.network.endpoints import Endpoints, EndpointsArgs
 from components.network.interconnect import TransitGateway, TransitGatewayArgs
@@ -38,6 +39,7 @@ from components.network.vpc import Vpc, VpcArgs
 from components.region_cluster import Cluster, ClusterArgs, build_cluster, tier
 from components.region_targets import TargetsArgs, build_targets
 from components.settings import Settings
+from components.vault.seal import role_arn as vault_role_arn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,9 @@ class Region(Component, token="zerotrust:region:Region"):
     web_acl: WebAcl
     logs_key_arn: pulumi.Output[str]
     data_key_arn: pulumi.Output[str]
+    backup_key_arn: pulumi.Output[str]
+    vault_key_arn: pulumi.Output[str]
+    buckets: RegionBuckets
     cluster_name: pulumi.Output[str]
     load_balancer_dns_name: pulumi.Output[str]
 
@@ -87,6 +92,9 @@ class Region(Component, token="zerotrust:region:Region"):
             cluster_grants(context, cluster_role=cluster_role, creator=settings.account.deployer_role),
         )
 
+        self.backup_key_arn = self._key(name, "backup", args, backup_grants(context))
+        self.vault_key_arn = self._key(name, "vault", args, vault_grants(context, vault_role=vault_role_arn(context)))
+
         self.evidence = RegionEvidence(
             f"{name}-evidence",
             RegionEvidenceArgs(
@@ -94,6 +102,18 @@ class Region(Component, token="zerotrust:region:Region"):
                 settings=settings.audit,
                 key_arn=self.logs_key_arn,
                 trail_arn=trail_arn(args.home),
+                custodians=(settings.account.security_contact_role,),
+                protect=args.protect,
+            ),
+            opts=self.child(),
+        )
+        self.buckets = RegionBuckets(
+            f"{name}-buckets",
+            RegionBucketsArgs(
+                context=context,
+                audit=settings.audit,
+                backup_key_arn=self.backup_key_arn,
+                logs_key_arn=self.logs_key_arn,
                 custodians=(settings.account.security_contact_role,),
                 protect=args.protect,
             ),
@@ -305,6 +325,18 @@ class Region(Component, token="zerotrust:region:Region"):
                     cluster_arn=cluster.control_plane.arn,
                     vpc_id=self.network.vpc_id,
                     data_key_arn=self.data_key_arn,
+                    logs_key_arn=self.logs_key_arn,
+                    backup_key_arn=self.backup_key_arn,
+                    vault_key_arn=self.vault_key_arn,
+                    oidc_provider_arn=cluster.control_plane.oidc_provider_arn,
+                    oidc_issuer=cluster.control_plane.oidc_issuer,
+                    buckets=Buckets(
+                        backups=Bucket(name=self.buckets.backups.name, arn=self.buckets.backups.arn),
+                        **{
+                            purpose: Bucket(name=policy.bucket, arn=pulumi.Output.concat("arn:aws:s3:::", policy.bucket))
+                            for purpose, policy in self.buckets.telemetry.items()
+                        },
+                    ),
                     ready=cluster.ready,
                 ),
                 targets=targets,

@@ -11,6 +11,26 @@ from components.tenancy.postgres import Postgres
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A bucket that stands with its policy."""
+
+    name: pulumi.Input[str]
+    arn: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buckets:
+    """Where a region's cluster writes what must outlive it."""
+
+    backups: Bucket
+    """Locked against removal. Prefixes: `velero/`, `databases/<namespace>/`, `vault/`; encrypted with the region's backup key."""
+    logs: Bucket
+    """Loki's chunks and rules; encrypted with the region's logs key."""
+    traces: Bucket
+    """Tempo's blocks; encrypted with the region's logs key."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterPlace:
     """One region's cluster and the graph that is compiled into it."""
 
@@ -24,6 +44,16 @@ class ClusterPlace:
     vpc_id: pulumi.Input[str]
     data_key_arn: pulumi.Input[str]
     """KMS key of volumes."""
+    logs_key_arn: pulumi.Input[str]
+    """KMS key of logs, metrics and traces."""
+    backup_key_arn: pulumi.Input[str]
+    """KMS key of backups."""
+    vault_key_arn: pulumi.Input[str]
+    """KMS key that unseals Vault."""
+    oidc_provider_arn: pulumi.Input[str]
+    oidc_issuer: pulumi.Input[str]
+    """`https://…`, the cluster's own issuer: for the one service account that needs IRSA."""
+    buckets: Buckets
     ready: Sequence[pulumi.Resource]
     """Nodes, DNS, volumes and the pod identity agent."""
 

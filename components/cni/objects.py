@@ -8,16 +8,36 @@ from typing import Final
 
 from components.cni.baseline import NOT_PUBLIC, namespace_deny, network_policies
 from components.cni.policies import Policy
+from components.cni.policies_admission import admission_policies
+from components.cni.policies_backup import backup_policies
 from components.cni.policies_cilium import cilium_policy, default_deny, impostor, public_only
+from components.cni.policies_delivery import delivery_policies
 from components.cni.policies_mesh import mesh_policies
+from components.cni.policies_observability import observability_policies
 from components.cni.policies_platform import cluster_policies
+from components.cni.policies_runtime import runtime_policies
+from components.cni.policies_telemetry import telemetry_policies
 from components.cni.policies_tenant import gateway_pods, store_pods, tenant_policies, workload_pods
+from components.cni.policies_vault import vault_policies
 from components.graph.model import Graph
 from components.graph.names import EGRESS, GATEWAYS, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
 from components.manifests import Manifest
 
 NAMESPACES: Final = (*PLATFORM_NAMESPACES, SYSTEM_NAMESPACE, "default", "kube-node-lease", "kube-public")
 """The platform's namespaces and those that Kubernetes makes; nothing runs in the last three, nor could it speak there."""
+
+PARTS: Final = (
+    cluster_policies,
+    mesh_policies,
+    admission_policies,
+    vault_policies,
+    runtime_policies,
+    observability_policies,
+    telemetry_policies,
+    backup_policies,
+    delivery_policies,
+)
+"""The rules of every part of the platform."""
 
 
 def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
@@ -37,7 +57,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         public_only("external-hosts-are-public", gateway_pods(EGRESS), NOT_PUBLIC),
         *(namespace_deny(namespace) for namespace in NAMESPACES),
         *(impostor(gateway.name, gateway_pods(gateway)) for gateway in GATEWAYS),
-        *_both((*cluster_policies(graph, region), *mesh_policies(graph, region))),
+        *_both(policy for part in PARTS for policy in part(graph, region)),
     )
 
 

@@ -15,6 +15,21 @@ SPIRE_SYSTEM_NAMESPACE: Final = "spire-system"
 RATE_LIMIT_NAMESPACE: Final = "rate-limit"
 ISSUER_NAMESPACE: Final = "keycloak"
 EXTERNAL_DNS_NAMESPACE: Final = "external-dns"
+GATEKEEPER_NAMESPACE: Final = "gatekeeper-system"
+KYVERNO_NAMESPACE: Final = "kyverno"
+RUNTIME_NAMESPACE: Final = "falco"
+SECURITY_NAMESPACE: Final = "security"
+"""What answers events: the side-kick that forwards them, and who acts on them."""
+VAULT_NAMESPACE: Final = "vault"
+OBSERVABILITY_NAMESPACE: Final = "observability"
+NODE_TELEMETRY_NAMESPACE: Final = "node-telemetry"
+"""What must read a node's files: the log agents and the node exporter. Nothing else of the telemetry needs the host."""
+BACKUP_NAMESPACE: Final = "velero"
+CHAOS_NAMESPACE: Final = "chaos-mesh"
+GITOPS_NAMESPACE: Final = "argocd"
+SCANNING_NAMESPACE: Final = "trivy-system"
+RUNNER_CONTROLLER_NAMESPACE: Final = "arc-systems"
+RUNNER_NAMESPACE: Final = "arc-runners"
 
 SERVICE_LABEL: Final = "app.kubernetes.io/name"
 """On every pod: the service, database or cache it belongs to."""
@@ -31,6 +46,18 @@ RATE_LIMIT_PORT: Final = 8081
 RATE_LIMIT_SERVICE: Final = "ratelimit"
 POSTGRES_PORT: Final = 5432
 VALKEY_PORT: Final = 6379
+VAULT_PORT: Final = 8200
+VAULT_SERVICE: Final = "vault"
+OTLP_GRPC_PORT: Final = 4317
+OTLP_HTTP_PORT: Final = 4318
+COLLECTOR: Final = "telemetry-gateway"
+"""Service, Deployment and account of the collector in the observability namespace: every trace and redacted log passes it."""
+LOKI_SERVICE, LOKI_PORT = "loki", 3100
+"""In the observability namespace: where logs are written (OTLP under `/otlp`) and asked for, per tenant by `X-Scope-OrgID`."""
+TEMPO_SERVICE: Final = "tempo"
+"""In the observability namespace: OTLP on the collectors' own port."""
+PROMETHEUS: Final = "prometheus"
+"""Service account and value of SERVICE_LABEL of the one that scrapes, in the observability namespace."""
 INGRESS_PORT: Final = 8443
 EGRESS_PORT: Final = 15443
 """Where the egress gateway takes the mesh's mTLS connections of every external host, told apart by SNI."""
@@ -73,14 +100,27 @@ EASTWEST: Final = Gateway(namespace="istio-eastwest", name="eastwest-gateway")
 GATEWAYS: Final = (INGRESS, EGRESS, EASTWEST)
 
 PLATFORM_NAMESPACES: Final = (
+    BACKUP_NAMESPACE,
     CERTIFICATES_NAMESPACE,
+    CHAOS_NAMESPACE,
     DATABASE_OPERATOR_NAMESPACE,
     EXTERNAL_DNS_NAMESPACE,
+    GATEKEEPER_NAMESPACE,
+    GITOPS_NAMESPACE,
     ISSUER_NAMESPACE,
+    KYVERNO_NAMESPACE,
     MESH_NAMESPACE,
+    NODE_TELEMETRY_NAMESPACE,
+    OBSERVABILITY_NAMESPACE,
     RATE_LIMIT_NAMESPACE,
+    RUNNER_CONTROLLER_NAMESPACE,
+    RUNNER_NAMESPACE,
+    RUNTIME_NAMESPACE,
+    SCANNING_NAMESPACE,
+    SECURITY_NAMESPACE,
     SPIRE_SERVER_NAMESPACE,
     SPIRE_SYSTEM_NAMESPACE,
+    VAULT_NAMESPACE,
     *(gateway.namespace for gateway in GATEWAYS),
 )
 """Every namespace the platform makes beside the tenants'."""
@@ -94,6 +134,11 @@ def service_host(tenant: str, service: str) -> str:
 def every_region_host(tenant: str, service: str) -> str:
     """The name that stands for the service in every region it runs in; the caller's own region first."""
     return f"{service}.{tenant}.{EVERY_REGION_DOMAIN}"
+
+
+def vault_host(trust_domain: str) -> str:
+    """The private name of a region's Vault, in the hosted zone named after the trust domain."""
+    return f"vault.{trust_domain}"
 
 
 def bundle_host(trust_domain: str) -> str:

@@ -15,7 +15,7 @@ from components.context import RegionContext
 from components.keys.policy import KeyGrant, key_policy
 from components.settings.account import KeySettings
 
-Purpose = Literal["cluster", "data", "logs", "api"]
+Purpose = Literal["cluster", "data", "logs", "api", "backup", "vault"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The grants of the standard keys: logs, data, cluster. Pure; each names exactly the services that need the key."""
+"""The grants of the standard keys: logs, data, cluster, backup, vault. Pure; each names exactly who needs the key."""
 
 from components.context import RegionContext
 from components.keys.policy import DATA_SERVICES, DISK, ENVELOPE, WRITE, WRITE_AND_READ, KeyGrant, service_grant, via_services
@@ -97,5 +97,28 @@ def cluster_grants(context: RegionContext, *, cluster_role: str, creator: str) -
             principals=(context.arn("iam", "root", regional=False),),
             actions=("kms:CreateGrant",),
             conditions={"ArnEquals": {"aws:PrincipalArn": creator}},
+        ),
+    )
+
+
+def backup_grants(context: RegionContext) -> tuple[KeyGrant, ...]:
+    """Backups: through S3 for what pods write, through AWS Backup for recovery points."""
+    return (via_services(context, "ThroughBackupServices", ("backup", "s3")),)
+
+
+def vault_grants(context: RegionContext, *, vault_role: str) -> tuple[KeyGrant, ...]:
+    """Vault's seal: the role wraps and unwraps Vault's root key, nobody else uses this key (Vault, awskms seal).
+
+    Args:
+        context: the region.
+        vault_role: ARN of Vault's own role; it need not exist yet, the condition compares text.
+    """
+    return (
+        KeyGrant(
+            sid="VaultUnseals",
+            kind="AWS",
+            principals=(context.arn("iam", "root", regional=False),),
+            actions=("kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"),
+            conditions={"ArnEquals": {"aws:PrincipalArn": vault_role}},
         ),
     )

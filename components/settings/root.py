@@ -10,13 +10,21 @@ from pydantic import Field
 
 from components.settings.access import AccessSettings, RouteSettings, overlap
 from components.settings.account import AccountSettings, AuditSettings, KeySettings, TagSettings
+from components.settings.backup import BackupSettings
 from components.settings.base import Model, Problem
+from components.settings.chaos import ChaosSettings
 from components.settings.cluster import ClusterSettings
+from components.settings.delivery import DeliverySettings
 from components.settings.edge import EdgeSettings
+from components.settings.guardrails import GuardrailSettings
 from components.settings.identity import IdentitySettings
 from components.settings.images import ImagesSettings
 from components.settings.network import NetworkSettings, RegionSettings
+from components.settings.observability import ObservabilitySettings
+from components.settings.runtime import RuntimeSettings
+from components.settings.siem import SiemSettings
 from components.settings.tenants import RESERVED_NAMESPACES, TenantSettings
+from components.settings.vault import VaultSettings
 from components.types import Name, RegionCode
 
 EXAMPLE_DOMAINS = (
@@ -66,6 +74,22 @@ class Settings(Model):
     """Workload and user identity."""
     images: ImagesSettings
     """Images of the platform's own programs."""
+    guardrails: GuardrailSettings = GuardrailSettings()
+    """What admission refuses, and for whom not."""
+    runtime: RuntimeSettings = RuntimeSettings()
+    """Detection at run time."""
+    vault: VaultSettings = VaultSettings()
+    """Secrets."""
+    observability: ObservabilitySettings = ObservabilitySettings()
+    """Metrics, logs and traces."""
+    siem: SiemSettings = SiemSettings()
+    """The audit stream: where it is forwarded."""
+    backup: BackupSettings = BackupSettings()
+    """Backups and their copies."""
+    chaos: ChaosSettings = ChaosSettings()
+    """Game days."""
+    delivery: DeliverySettings = DeliverySettings()
+    """GitOps, runners and scans."""
     tenants: dict[Name, TenantSettings] = Field(default_factory=dict)
     """Tenants by namespace."""
     access: AccessSettings = AccessSettings()

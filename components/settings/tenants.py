@@ -26,7 +26,8 @@ RESERVED_NAMESPACES = frozenset(
         *("default", "kube-system", "kube-public", "kube-node-lease"),
         *("spire", "spire-server", "spire-system", "istio-system", "istio-ingress", "istio-egress", "istio-eastwest"),
         *("cert-manager", "cnpg-system", "external-dns", "keycloak", "rate-limit", "platform"),
-        *("gatekeeper-system", "kyverno", "falco", "vault", "observability", "velero", "chaos-mesh", "argocd"),
+        *("gatekeeper-system", "kyverno", "falco", "vault", "observability", "node-telemetry", "velero", "chaos-mesh"),
+        *("argocd", "security", "trivy-system", "arc-systems", "arc-runners"),
         *("cilium-secrets", "amazon-guardduty"),
         # Not namespaces: what the platform calls its own rules beside `mesh-<tenant>` in the mesh's namespace.
         *("ingress-gateway", "egress-gateway", "eastwest-gateway", "limits", "issuer"),

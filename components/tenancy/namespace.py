@@ -10,18 +10,31 @@ from typing import Final, Literal
 
 from components.graph.model import Graph
 from components.graph.names import (
+    BACKUP_NAMESPACE,
     CERTIFICATES_NAMESPACE,
+    CHAOS_NAMESPACE,
     DATABASE_OPERATOR_NAMESPACE,
     EXTERNAL_DNS_NAMESPACE,
+    GATEKEEPER_NAMESPACE,
     GATEWAYS,
+    GITOPS_NAMESPACE,
     ISSUER_NAMESPACE,
+    KYVERNO_NAMESPACE,
     MESH_NAMESPACE,
+    NODE_TELEMETRY_NAMESPACE,
+    OBSERVABILITY_NAMESPACE,
     PLATFORM_NAMESPACES,
     RATE_LIMIT_NAMESPACE,
+    RUNNER_CONTROLLER_NAMESPACE,
+    RUNNER_NAMESPACE,
+    RUNTIME_NAMESPACE,
+    SCANNING_NAMESPACE,
+    SECURITY_NAMESPACE,
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     SPIRE_SYSTEM_NAMESPACE,
     TENANT_LABEL,
+    VAULT_NAMESPACE,
 )
 from components.manifests import Manifest, manifest
 from components.settings import Settings
@@ -55,6 +68,25 @@ _PLATFORM: Final[dict[str, _Needs]] = {
     SPIRE_SERVER_NAMESPACE: _Needs(),
     # SPIRE's agents share the host's PID namespace and its socket directory, the CSI driver mounts into other pods.
     SPIRE_SYSTEM_NAMESPACE: _Needs(level="privileged"),
+    GATEKEEPER_NAMESPACE: _Needs(),
+    KYVERNO_NAMESPACE: _Needs(),
+    # Falco reads every process of a node through its kernel.
+    RUNTIME_NAMESPACE: _Needs(level="privileged"),
+    SECURITY_NAMESPACE: _Needs(injected=True),
+    # Its TLS is its own: who has no sidecar must reach it too, and its peers agree on data over a port of their own.
+    VAULT_NAMESPACE: _Needs(),
+    # Who writes and reads telemetry is told by SPIFFE id.
+    OBSERVABILITY_NAMESPACE: _Needs(injected=True),
+    # Log files and the node's own figures lie on the host.
+    NODE_TELEMETRY_NAMESPACE: _Needs(level="privileged"),
+    # The node agent reads the pods' volumes where the kubelet mounts them.
+    BACKUP_NAMESPACE: _Needs(level="privileged"),
+    # The daemon enters other pods' namespaces.
+    CHAOS_NAMESPACE: _Needs(level="privileged"),
+    GITOPS_NAMESPACE: _Needs(),
+    SCANNING_NAMESPACE: _Needs(),
+    RUNNER_CONTROLLER_NAMESPACE: _Needs(),
+    RUNNER_NAMESPACE: _Needs(),
     # A gateway is nothing but an injected proxy: the chart's container is filled in by the injector.
     **{gateway.namespace: _Needs(injected=True) for gateway in GATEWAYS},
 }

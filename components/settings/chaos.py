@@ -1,0 +1,7 @@
+"""Settings of game days."""
+
+from components.settings.base import Model
+
+
+class ChaosSettings(Model):
+    """Game days."""

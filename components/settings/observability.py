@@ -1,0 +1,7 @@
+"""Settings of metrics, logs and traces."""
+
+from components.settings.base import Model
+
+
+class ObservabilitySettings(Model):
+    """Metrics, logs and traces."""

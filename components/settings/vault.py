@@ -1,0 +1,7 @@
+"""Settings of Vault."""
+
+from components.settings.base import Model
+
+
+class VaultSettings(Model):
+    """Vault."""
