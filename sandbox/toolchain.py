@@ -66,6 +66,11 @@ TOOLS: Final[Mapping[str, Tool]] = {
         package="github.com/open-policy-agent/opa-envoy-plugin/cmd/opa-envoy-plugin",
         module="github.com/open-policy-agent/opa-envoy-plugin",
     ),
+    "promtool": Tool(
+        package="github.com/prometheus/prometheus/cmd/promtool",
+        module="github.com/prometheus/prometheus",
+        ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
+    ),
     "pulumi": Tool(
         package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
