@@ -46,6 +46,11 @@ class Tool:
 TOOLS: Final[Mapping[str, Tool]] = {
     "cilium-verdicts": Tool(),
     "etcd": Tool(package="go.etcd.io/etcd/server/v3", module="go.etcd.io/etcd/server/v3"),
+    "gator": Tool(
+        package="github.com/open-policy-agent/gatekeeper/v3/cmd/gator",
+        module="github.com/open-policy-agent/gatekeeper/v3",
+        ldflags="-s -w -X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version={version}",
+    ),
     "kube-apiserver": Tool(
         package="k8s.io/kubernetes/cmd/kube-apiserver",
         module="k8s.io/kubernetes",
@@ -66,6 +71,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         package="github.com/open-policy-agent/opa-envoy-plugin/cmd/opa-envoy-plugin",
         module="github.com/open-policy-agent/opa-envoy-plugin",
     ),
+    "otelcol": Tool(),
     "promtool": Tool(
         package="github.com/prometheus/prometheus/cmd/promtool",
         module="github.com/prometheus/prometheus",
