@@ -19,3 +19,7 @@ class ImagesSettings(Model):
     """Valkey (Redis protocol): tenants' caches and the rate limiter's counters."""
     postgres: dict[Literal["17", "18"], Image] = Field(min_length=1)
     """CloudNativePG's PostgreSQL image by major version."""
+    vault: Image
+    """Vault: the server, and the agent beside a service that fetches what the server issues to it."""
+    spiffe_helper: Image
+    """spiffe-helper: writes a workload's JWT-SVID where the agent beside it reads it."""

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.settings.base import Model, Problem
-from components.types import Coordinate, Cpu, Image, IssuerUrl, Memory, Name, Port, RegionCode, Scope, Storage
+from components.types import Coordinate, Cpu, Image, IssuerUrl, Memory, Name, Port, RegionCode, RoleArn, Scope, Storage
 
 PROXY_CPU_MILLICORES = 100
 PROXY_MEMORY_MEBIBYTES = 256
@@ -14,6 +14,9 @@ PROXY_MEMORY_MEBIBYTES = 256
 OPA_CPU_MILLICORES = 50
 OPA_MEMORY_MEBIBYTES = 128
 """What the OPA beside each service may request at most."""
+VAULT_CPU_MILLICORES = 30
+VAULT_MEMORY_MEBIBYTES = 96
+"""What the two containers that fetch credentials (spiffe-helper, vault-agent) request together at most."""
 CACHE_CPU_MILLICORES = 100
 """What each cache instance requests."""
 SURGE_PODS = 1
@@ -37,7 +40,11 @@ PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053,
 """The sidecar's own (Istio, "Ports used by Istio"). 15020, 15021 and 15090 reach a pod past it: no mTLS, no rule, no OPA."""
 OPA_PORTS = frozenset({8282, 9191})
 """Of the OPA beside the service: its health and its decisions."""
-POD_CONTAINERS = frozenset({"opa", "istio-proxy", "istio-init", "istio-validation", "enable-core-dump"})
+VAULT_PORTS = frozenset({8100, 8381})
+"""Of what fetches credentials beside the service: the agent's own on loopback, spiffe-helper's health."""
+POD_CONTAINERS = frozenset(
+    {"opa", "spiffe-helper", "vault-agent", "istio-proxy", "istio-init", "istio-validation", "enable-core-dump"}
+)
 """What stands beside the application's container, which is called as the service is. The injector takes a container that is
 called `istio-proxy` for its own with changes, and with it the application's image for the proxy's."""
 
@@ -53,6 +60,15 @@ def millicores(cpu: str) -> int:
 def mebibytes(quantity: str) -> int:
     """`2Gi` → 2048, for memory and storage."""
     return int(quantity[:-2]) * _UNITS[quantity[-2:]]
+
+
+class AwsRoleSettings(Model):
+    """A role in AWS that a service may act as, by credentials that Vault asks STS for."""
+
+    arn: RoleArn
+    """The role; it must trust Vault's own role in each region."""
+    minutes: int = Field(default=15, ge=15, le=60)
+    """How long the credentials live; STS gives none for less than 15."""
 
 
 class ServiceSettings(Model):
@@ -76,12 +92,20 @@ class ServiceSettings(Model):
     """A `worker` serves nothing but its probes; nobody may call it."""
     user_id: int = Field(default=10100, ge=1, le=2**31 - 1)
     """The numeric user the container runs as; its root filesystem is read-only and `/tmp` is writable."""
+    secrets: tuple[Name, ...] = Field(default=(), max_length=32)
+    """API keys and the like that Vault keeps for it, by name: each is a file in the pod, and nobody else's to read."""
+    tenant_key: bool = False
+    """Whether it may encrypt and decrypt with the tenant's key, which never leaves Vault."""
+    aws_role: AwsRoleSettings | None = None
+    """What it may do in AWS, if anything."""
 
     def problems(self) -> Iterator[Problem]:
         if self.user_id == PROXY_USER_ID:
             yield Problem(("user_id",), self.user_id, "use another id; Istio's own is not redirected into the sidecar")
-        if self.port in PROXY_PORTS | OPA_PORTS:
-            yield Problem(("port",), self.port, "use another port; the sidecar or the OPA beside it has this one")
+        if self.port in PROXY_PORTS | OPA_PORTS | VAULT_PORTS:
+            yield Problem(("port",), self.port, "use another port; the sidecar or what stands beside it has this one")
+        for name in sorted({name for name in self.secrets if self.secrets.count(name) > 1}):
+            yield Problem(("secrets",), name, "name each secret once")
 
 
 class DatabaseSettings(Model):
@@ -215,7 +239,9 @@ class TenantSettings(Model):
 
     def _quota(self) -> Iterator[Problem]:
         """What is declared must fit, sidecars and one rolling pod of each workload included, or the last pods never start."""
-        beside_cpu, beside_memory = PROXY_CPU_MILLICORES + OPA_CPU_MILLICORES, PROXY_MEMORY_MEBIBYTES + OPA_MEMORY_MEBIBYTES
+        # Counted for every service: what brings the last two, an edge to a database, stands elsewhere and may come any day.
+        beside_cpu = PROXY_CPU_MILLICORES + OPA_CPU_MILLICORES + VAULT_CPU_MILLICORES
+        beside_memory = PROXY_MEMORY_MEBIBYTES + OPA_MEMORY_MEBIBYTES + VAULT_MEMORY_MEBIBYTES
         pods = [
             *(
                 (service.replicas + SURGE_PODS, millicores(service.cpu) + beside_cpu, mebibytes(service.memory) + beside_memory)
