@@ -10,7 +10,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -41,8 +40,7 @@ func main() {
 			DefaultScheme: "env",
 		}},
 	})
-	if err := command.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	if command.Execute() != nil { // it has printed the error
 		os.Exit(1)
 	}
 }
