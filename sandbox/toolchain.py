@@ -67,6 +67,11 @@ TOOLS: Final[Mapping[str, Tool]] = {
         ldflags="-s -w -X istio.io/istio/pkg/version.buildVersion={version}",
     ),
     "istio-verdicts": Tool(),
+    "kyverno": Tool(
+        package="github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno",
+        module="github.com/kyverno/kyverno",
+        ldflags="-s -w -X github.com/kyverno/kyverno/pkg/version.BuildVersion={version}",
+    ),
     "opa-envoy": Tool(
         package="github.com/open-policy-agent/opa-envoy-plugin/cmd/opa-envoy-plugin",
         module="github.com/open-policy-agent/opa-envoy-plugin",
