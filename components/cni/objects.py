@@ -13,7 +13,7 @@ from components.cni.policies_backup import backup_policies
 from components.cni.policies_cilium import cilium_policy, default_deny, impostor, public_only
 from components.cni.policies_delivery import delivery_policies
 from components.cni.policies_mesh import mesh_policies
-from components.cni.policies_observability import observability_policies
+from components.cni.policies_observability import observability_policies, tenant_scrapes
 from components.cni.policies_platform import cluster_policies
 from components.cni.policies_runtime import runtime_policies
 from components.cni.policies_telemetry import telemetry_policies
@@ -47,6 +47,7 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
         *(impostor(workload.name, workload_pods(workload)) for workload in graph.workloads_of(tenant, region)),
         *(impostor(store.name, store_pods(store)) for store in graph.stores_of(tenant)),
         *_both(tenant_policies(graph, region, tenant)),
+        *_both(tenant_scrapes(graph, region, tenant)),
     )
 
 
