@@ -235,8 +235,8 @@ def test_a_new_tenant_with_edges_to_an_old_one_changes_no_object_that_exists(sta
         assert {key: new[key] for key in old} == old
         added = [new[key] for key in set(new) - set(old)]
         outside = {each["metadata"]["name"] for each in added if each["metadata"]["namespace"] != "aa-bank"}
-            scraped = {"scrapes-tenant-aa-bank", "scrapes-databases-aa-bank"}
-            assert outside == {"mesh-aa-bank", "operated.aa-bank.ledger", "call-aa-1", "called-aa-0"} | scraped
+        scraped = {"scrapes-tenant-aa-bank", "scrapes-databases-aa-bank"}
+        assert outside == {"mesh-aa-bank", "operated.aa-bank.ledger", "call-aa-1", "called-aa-0"} | scraped
 
 
 @pytest.mark.parametrize("stack", STACKS)
