@@ -299,6 +299,13 @@ class Graph:
         to_others = {code for call in self.calls_from(workload, region) for code in call.destinations(region)}
         return tuple(sorted((from_others | to_others) - {region}))
 
+    def fetches(self, workload: Workload) -> bool:
+        """Whether Vault has anything for the workload: without that it has no login there, and nothing beside it fetches."""
+        wanted = workload.settings
+        kept = bool(wanted.secrets) or wanted.tenant_key or wanted.aws_role is not None
+        certified = self.settings.vault.pki and workload.serves
+        return kept or certified or any(edge.store.kind == "database" for edge in self.data_of(workload))
+
     def spans_regions(self, workload: Workload) -> bool:
         """Whether callers of another region may reach it, so that it needs a name that stands for every region."""
         return any(set(call.origins(code)) - {code} for code in workload.regions for call in self.calls_to(workload, code))

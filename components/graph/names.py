@@ -4,7 +4,7 @@ Facts only, so that a policy of one layer and the workload of another cannot dis
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 SYSTEM_NAMESPACE: Final = "kube-system"
 MESH_NAMESPACE: Final = "istio-system"
@@ -46,6 +46,9 @@ RATE_LIMIT_PORT: Final = 8081
 RATE_LIMIT_SERVICE: Final = "ratelimit"
 POSTGRES_PORT: Final = 5432
 VALKEY_PORT: Final = 6379
+DATABASE_ACCESS_ROLE: Final = "vault_access"
+"""In each database of a tenant: who makes the credentials of the graph's edges. No service's name has an underscore, so no
+service's certificate is its."""
 VAULT_PORT: Final = 8200
 VAULT_SERVICE: Final = "vault"
 OTLP_GRPC_PORT: Final = 4317
@@ -129,6 +132,16 @@ PLATFORM_NAMESPACES: Final = (
 def service_host(tenant: str, service: str) -> str:
     """The name a service is called by inside its region."""
     return f"{service}.{tenant}.svc.{CLUSTER_DOMAIN}"
+
+
+def database_name(store: str) -> str:
+    """A database of the graph and its owner, as SQL writes a name without quotes."""
+    return store.replace("-", "_")
+
+
+def database_group(store: str, privileges: Literal["read", "read_write"]) -> str:
+    """The role in a database that holds what an edge of these privileges may do; nobody logs in as it."""
+    return f"{database_name(store)}_{privileges}"
 
 
 def every_region_host(tenant: str, service: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL
+from components.graph.names import CLUSTER_DOMAIN, DATABASE_ACCESS_ROLE, SERVICE_LABEL, database_group, database_name
 from components.manifests import Manifest, manifest
 from components.settings.tenants import mebibytes, millicores
 from components.tenancy.certificates import OWN, Issuer, leaf
@@ -47,7 +47,7 @@ class Postgres:
     @property
     def database(self) -> str:
         """The database and its owner: the name, as SQL writes it without quotes."""
-        return self.name.replace("-", "_")
+        return database_name(self.name)
 
     @property
     def client_secret(self) -> str:
@@ -72,13 +72,39 @@ class Postgres:
 def host_rules(wanted: Postgres) -> list[str]:
     """Lines of pg_hba.conf after the operator's own (local, replication); the last two make its own last line unreachable."""
     method = {
-        "certificate": f"hostssl {wanted.database} {wanted.database} all cert",
-        "certificate_and_password": f"hostssl {wanted.database} all all scram-sha-256 clientcert=verify-ca",
+        "certificate": [f"hostssl {wanted.database} {wanted.database} all cert"],
+        "certificate_and_password": [
+            f"hostssl {wanted.database} {DATABASE_ACCESS_ROLE} all cert",
+            f"hostssl {wanted.database} all all scram-sha-256 clientcert=verify-ca",
+        ],
     }
     return [
-        method[wanted.login],
+        *method[wanted.login],
         "hostnossl all all all reject",
         "host all all all reject",
+    ]
+
+
+def access_statements(wanted: Postgres) -> list[str]:
+    """What the superuser runs in a new database, so that Vault can make a credential for each edge of the graph.
+
+    The groups hold the rights: whoever reads may read what the writers make, from the first table on. PUBLIC, and so a
+    credential of neither group, has nothing. The operator runs this when it makes the database and never again.
+    """
+    reads, writes = (database_group(wanted.name, privileges) for privileges in ("read", "read_write"))
+    return [
+        f"CREATE ROLE {reads} NOLOGIN",
+        f"CREATE ROLE {writes} NOLOGIN",
+        f"CREATE ROLE {DATABASE_ACCESS_ROLE} LOGIN CREATEROLE CONNECTION LIMIT 10",
+        f"GRANT {reads}, {writes} TO {DATABASE_ACCESS_ROLE} WITH ADMIN OPTION",
+        f"REVOKE ALL ON DATABASE {wanted.database} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {wanted.database} TO {DATABASE_ACCESS_ROLE}, {reads}, {writes}",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        f"GRANT USAGE ON SCHEMA public TO {reads}",
+        f"GRANT USAGE, CREATE ON SCHEMA public TO {writes}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {writes} GRANT SELECT ON TABLES TO {reads}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {writes} GRANT SELECT ON SEQUENCES TO {reads}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {writes} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
     ]
 
 
@@ -160,9 +186,7 @@ def cluster_spec(wanted: Postgres) -> dict[str, Any]:
         "enablePDB": True,
         "primaryUpdateStrategy": "unsupervised",
         "primaryUpdateMethod": "switchover" if wanted.instances > 1 else "restart",
-        "bootstrap": {
-            "initdb": {"database": wanted.database, "owner": wanted.database, "dataChecksums": True, "encoding": "UTF8"}
-        },
+        "bootstrap": {"initdb": _first(wanted)},
         "certificates": {
             "serverCASecret": wanted.server_secret,
             "serverTLSSecret": wanted.server_secret,
@@ -190,6 +214,13 @@ def cluster_spec(wanted: Postgres) -> dict[str, Any]:
         "monitoring": {"tls": {"enabled": True}},
         "logLevel": "info",
     }
+
+
+def _first(wanted: Postgres) -> dict[str, Any]:
+    made: dict[str, Any] = {"database": wanted.database, "owner": wanted.database, "dataChecksums": True, "encoding": "UTF8"}
+    if wanted.login == "certificate_and_password":
+        made["postInitApplicationSQL"] = access_statements(wanted)
+    return made
 
 
 def _postgresql(wanted: Postgres) -> dict[str, Any]:
