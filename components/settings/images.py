@@ -23,3 +23,5 @@ class ImagesSettings(Model):
     """Vault: the server, and the agent beside a service that fetches what the server issues to it."""
     spiffe_helper: Image
     """spiffe-helper: writes a workload's JWT-SVID where the agent beside it reads it."""
+    aws_cli: Image
+    """AWS's command line, version 2: it carries Vault's snapshots to their bucket."""
