@@ -32,18 +32,24 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One program: the Go package, the module that carries its version, and the linker flags with `{version}`.
+    """One program: the Go package, the module that carries its version, build tags, and linker flags with `{version}`.
 
     A tool of our own has the package `.` and no module.
     """
 
     package: str = "."
     module: str | None = None
+    tags: str = ""
     ldflags: str = "-s -w"
     cgo: bool = False
 
 
 TOOLS: Final[Mapping[str, Tool]] = {
+    "amtool": Tool(
+        package="github.com/prometheus/alertmanager/cmd/amtool",
+        module="github.com/prometheus/alertmanager",
+        ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
+    ),
     "cilium-verdicts": Tool(),
     "etcd": Tool(package="go.etcd.io/etcd/server/v3", module="go.etcd.io/etcd/server/v3"),
     "gator": Tool(
@@ -72,6 +78,11 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/kyverno/kyverno",
         ldflags="-s -w -X github.com/kyverno/kyverno/pkg/version.BuildVersion={version}",
     ),
+    "loki": Tool(
+        package="github.com/grafana/loki/v3/cmd/loki",
+        module="github.com/grafana/loki/v3",
+        ldflags="-s -w -X github.com/grafana/loki/v3/pkg/util/build.Version={version}",
+    ),
     "opa-envoy": Tool(
         package="github.com/open-policy-agent/opa-envoy-plugin/cmd/opa-envoy-plugin",
         module="github.com/open-policy-agent/opa-envoy-plugin",
@@ -80,6 +91,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "promtool": Tool(
         package="github.com/prometheus/prometheus/cmd/promtool",
         module="github.com/prometheus/prometheus",
+        tags="remove_all_sd,enable_kubernetes_sd",  # the other clouds' libraries are over half of the build
         ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
     ),
     "pulumi": Tool(
@@ -87,6 +99,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/pulumi/pulumi/pkg/v3",
         ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
     ),
+    "vault": Tool(package="github.com/hashicorp/vault", module="github.com/hashicorp/vault"),
 }
 
 
@@ -170,7 +183,7 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / name
         flags = tool.ldflags.format(version=version)
-        command = [go, "build", "-trimpath", "-ldflags", flags, "-o", str(made), tool.package]
+        command = [go, "build", "-trimpath", "-tags", tool.tags, "-ldflags", flags, "-o", str(made), tool.package]
         started = time.monotonic()
         with (Path(scratch) / "log").open("w+", encoding="utf-8") as log:
             environment = {**os.environ, "CGO_ENABLED": "1" if tool.cgo else "0"}
