@@ -1,7 +1,64 @@
-"""Settings of detection at run time and whom it tells."""
+"""Settings of detection at run time and whom it tells.
+
+Every event goes to the audit stream, to Loki and, from a priority on, to Alertmanager, which groups and silences; Slack and
+PagerDuty hear directly only what must reach somebody even when Prometheus and Alertmanager are down.
+"""
+
+from typing import Literal
+
+from pydantic import Field
 
 from components.settings.base import Model
+from components.types import Name, Port
+
+Priority = Literal["debug", "informational", "notice", "warning", "error", "critical", "alert", "emergency"]
+Direct = Literal["critical", "alert", "emergency"]
+"""What may pass Alertmanager by: nothing groups or silences it on this way."""
+
+
+class SlackSettings(Model):
+    """A Slack channel; its webhook's URL lies in Vault under `platform/falcosidekick`, key `slack_webhook_url`."""
+
+    minimum_priority: Direct = "critical"
+    """Least priority that is posted."""
+
+
+class PagerDutySettings(Model):
+    """A PagerDuty service; its routing key lies in Vault under `platform/falcosidekick`, key `pagerduty_routing_key`."""
+
+    region: Literal["us", "eu"] = "eu"
+    """The service region of the account."""
+    minimum_priority: Direct = "critical"
+    """Least priority that pages."""
+
+
+class ResponderSettings(Model):
+    """A service in the namespace `security` that events are posted to as JSON, over the mesh's mTLS."""
+
+    service: Name
+    """Its Service, its Deployment's label and its service account."""
+    port: Port
+    """Its HTTP port."""
+    path: str = Field(default="/", pattern=r"^/[A-Za-z0-9._/-]*$")
+    """Where it takes them."""
+    minimum_priority: Priority = "warning"
+    """Least priority that is posted."""
 
 
 class RuntimeSettings(Model):
     """Detection at run time and whom it tells."""
+
+    minimum_priority: Priority = "notice"
+    """Falco loads no rule of a lesser priority."""
+    loki_minimum_priority: Priority = "notice"
+    """Least priority that is written to Loki, under the tenant `security`."""
+    alert_minimum_priority: Priority = "warning"
+    """Least priority that becomes an alert in Alertmanager, which groups by rule and workload."""
+    alert_expiry_minutes: int = Field(default=60, ge=5, le=1440)
+    """Minutes after its last event that an alert is taken for resolved."""
+    slack: SlackSettings | None = None
+    """Slack, from critical on; none tells nobody there."""
+    pagerduty: PagerDutySettings | None = None
+    """PagerDuty, from critical on; none pages nobody directly."""
+    responder: ResponderSettings | None = None
+    """Who acts on events by itself; none leaves them to people."""
