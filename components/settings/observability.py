@@ -94,7 +94,7 @@ class ObservabilitySettings(Model):
     alerts: AlertSettings = AlertSettings()
     """Who is told."""
     dashboards: DashboardSettings = DashboardSettings()
-    """Grafana."""
+    """Who may sign in to Grafana."""
     runbooks_url: IssuerUrl | None = None
     """Where docs/runbooks/alerts is published, without a closing slash; each alert then carries its runbook's address."""
 
