@@ -127,7 +127,7 @@ def _text(region: str, bucket: pulumi.Input[str]) -> pulumi.Input[str]:
     def text(name: str) -> str:
         return yaml.safe_dump(loki_config(region=region, bucket=name), sort_keys=True)
 
-    return text(bucket) if isinstance(bucket, str) else pulumi.Output.from_input(bucket).apply(text)
+    return text(bucket) if isinstance(bucket, str) else pulumi.Output.all(bucket).apply(lambda named: text(named[0]))
 
 
 def chart_values(graph: Graph, *, region: str, bucket: pulumi.Input[str], storage_class: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _text(settings: TraceSettings, region: str, bucket: pulumi.Input[str]) -> pu
     def text(name: str) -> str:
         return yaml.safe_dump(tempo_config(settings, region=region, bucket=name), sort_keys=True)
 
-    return text(bucket) if isinstance(bucket, str) else pulumi.Output.from_input(bucket).apply(text)
+    return text(bucket) if isinstance(bucket, str) else pulumi.Output.all(bucket).apply(lambda named: text(named[0]))
 
 
 def chart_values(settings: TraceSettings, *, region: str, bucket: pulumi.Input[str], storage_class: str) -> dict[str, Any]:
