@@ -71,7 +71,7 @@ class Login(Component, token="zerotrust:vault:Login"):
                 type="spiffe",
                 path=mount.path,
                 description="Workloads, by their SVIDs",
-                tune={"passthrough_request_headers": ["Authorization"]},
+                tune=vault.AuthBackendTuneArgs(passthrough_request_headers=["Authorization"]),
                 opts=after,
             )
             self.method = vault.spiffe.AuthBackendConfig(

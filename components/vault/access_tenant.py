@@ -174,17 +174,17 @@ class Access(Component, token="zerotrust:vault:Access"):
             allowed_roles=list(wanted.roles),
             # The database may come up after Vault is told of it; the first credential proves the connection.
             verify_connection=False,
-            postgresql={
-                "connection_url": wanted.url,
-                "username": wanted.username,
-                "tls_ca": client.authority,
-                "tls_certificate": client.certificate,
-                "private_key": pulumi.Output.secret(client.key),
+            postgresql=vault.database.SecretBackendConnectionPostgresqlArgs(
+                connection_url=wanted.url,
+                username=wanted.username,
+                tls_ca=client.authority,
+                tls_certificate=client.certificate,
+                private_key=pulumi.Output.secret(client.key),
                 # PostgreSQL logs statements that make roles; so no password is in one.
-                "password_authentication": "scram-sha-256",
-                "username_template": USERNAME,
-                "max_open_connections": VAULT_CONNECTIONS,
-            },
+                password_authentication="scram-sha-256",  # noqa: S106 - a method
+                username_template=USERNAME,
+                max_open_connections=VAULT_CONNECTIONS,
+            ),
             opts=self._options(engine),
         )
 
