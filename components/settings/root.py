@@ -16,7 +16,7 @@ from components.settings.chaos import ChaosSettings
 from components.settings.cluster import ClusterSettings
 from components.settings.delivery import DeliverySettings
 from components.settings.edge import EdgeSettings
-from components.settings.guardrails import GuardrailSettings
+from components.settings.guardrails import GuardrailSettings, today
 from components.settings.identity import IdentitySettings
 from components.settings.images import ImagesSettings
 from components.settings.network import NetworkSettings, RegionSettings
@@ -106,6 +106,7 @@ class Settings(Model):
         yield from self._routes()
         yield from self._principals()
         yield from self._open_paths()
+        yield from self._guardrails()
         if self.assurance == "high":
             yield from self._high_assurance()
 
@@ -287,6 +288,24 @@ class Settings(Model):
                 sorted(self.cluster.access),
                 "give account.deployer_role an admin entry; without one nobody could install the platform",
             )
+
+    def _guardrails(self) -> Iterator[Problem]:
+        for name, exemption in sorted(self.guardrails.exemptions.items()):
+            if tenants := sorted(set(exemption.namespaces) - RESERVED_NAMESPACES):
+                yield Problem(
+                    ("guardrails", "exemptions", name, "namespaces"),
+                    tenants,
+                    "name namespaces of the platform; a tenant's are never exempt",
+                )
+        for tenant in sorted(set(self.guardrails.extra_images) - set(self.tenants)):
+            yield Problem(("guardrails", "extra_images", tenant), tenant, "there is no such tenant; declare it under tenants")
+        if self.assurance == "high":
+            for name in self.guardrails.over(today()):
+                yield Problem(
+                    ("guardrails", "exemptions", name, "expires"),
+                    self.guardrails.exemptions[name].expires,
+                    "this exemption is over; remove it, or have it approved again; assurance high loads none that is over",
+                )
 
     def _high_assurance(self) -> Iterator[Problem]:
         base = self.identity.trust_domain_base

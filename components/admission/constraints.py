@@ -1,0 +1,217 @@
+"""Gatekeeper's objects: a template per control, and its constraints with parameters from the settings and the graph.
+
+A control that holds everywhere has one constraint, which the settings' exemptions leave namespaces out of. One about a tenant's
+own names has a constraint per tenant, so that a new tenant changes no other's, and one for the namespaces that nobody claims,
+where no name is right. Pods are judged, not what makes them: every kind of workload, known and unknown, ends in pods, and they
+are judged as the injector and Kyverno leave them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from components.admission.controls import FOLDER, Control, exempt, of_engine
+from components.graph.model import Graph
+from components.graph.names import PLATFORM_NAMESPACES, SERVICE_LABEL, SYSTEM_NAMESPACE, TENANT_LABEL
+from components.helm import pins
+from components.manifests import Manifest, manifest
+from components.settings.tenants import PROXY_USER_ID
+
+TEMPLATE_API: Final = "templates.gatekeeper.sh/v1"
+CONSTRAINT_API: Final = "constraints.gatekeeper.sh/v1beta1"
+TARGET: Final = "admission.k8s.gatekeeper.sh"
+UNCLAIMED: Final = "unclaimed"
+DATABASE_LABEL: Final = "cnpg.io/cluster"
+IDENTITY_DRIVER: Final = "csi.spiffe.io"
+SECRETS_DRIVER: Final = "secrets-store.csi.k8s.io"
+VOLUMES_DRIVER: Final = "ebs.csi.aws.com"
+PROXY: Final = "istio-proxy"
+TOKEN_AUDIENCE: Final = "istio-ca"
+"""Of the token the injector mounts for istiod; the API server takes it for nobody's."""
+NOT_THE_PLATFORMS_TO_MAKE: Final = (SYSTEM_NAMESPACE, "kube-public", "kube-node-lease", "cilium-secrets", "amazon-guardduty")
+PLATFORM: Final = tuple(sorted({*PLATFORM_NAMESPACES, *NOT_THE_PLATFORMS_TO_MAKE}))
+"""Every namespace that is neither a tenant's nor unclaimed. `default` is unclaimed: nothing is to run there."""
+
+MATCHES: Final[Mapping[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]]] = {
+    "pods": (("", ("Pod",), ("pods", "pods/ephemeralcontainers", "pods/resize")),),
+    "services": (("", ("Service",), ("services",)),),
+    "namespaces": (("", ("Namespace",), ("namespaces",)),),
+    "volumes": (("", ("PersistentVolume",), ("persistentvolumes",)),),
+    "entries": (
+        ("networking.k8s.io", ("Ingress",), ("ingresses",)),
+        ("networking.istio.io", ("EnvoyFilter", "Gateway"), ("envoyfilters", "gateways")),
+        (
+            "gateway.networking.k8s.io",
+            ("Gateway", "GRPCRoute", "HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute"),
+            ("gateways", "grpcroutes", "httproutes", "tcproutes", "tlsroutes", "udproutes"),
+        ),
+    ),
+    "scaled": (
+        ("apps", ("Deployment", "ReplicaSet", "StatefulSet"), ("deployments", "replicasets", "statefulsets")),
+        ("autoscaling", ("HorizontalPodAutoscaler",), ("horizontalpodautoscalers",)),
+        ("batch", ("Job",), ("jobs",)),
+    ),
+    "peers": (
+        ("security.istio.io", ("PeerAuthentication",), ("peerauthentications",)),
+        ("networking.istio.io", ("DestinationRule",), ("destinationrules",)),
+    ),
+    "authorizations": (("security.istio.io", ("AuthorizationPolicy",), ("authorizationpolicies",)),),
+    "roles": (("rbac.authorization.k8s.io", ("Role", "RoleBinding"), ("roles", "rolebindings")),),
+    "bindings": (
+        ("rbac.authorization.k8s.io", ("ClusterRoleBinding", "RoleBinding"), ("clusterrolebindings", "rolebindings")),
+    ),
+    "cluster-roles": (("rbac.authorization.k8s.io", ("ClusterRole",), ("clusterroles",)),),
+}
+"""What controls are about: API group, kinds, and the resources (with subresources) that the webhook is asked about."""
+
+
+def webhook_rules() -> list[dict[str, Any]]:
+    """Rules of the webhook: what some control is about and nothing else, so that its outage stops no lease and no event."""
+    wanted: dict[str, set[str]] = {}
+    for control in of_engine("gatekeeper"):
+        for group, _, resources in (entry for name in control.match for entry in MATCHES[name]):
+            wanted.setdefault(group, set()).update(resources)
+    return [
+        {
+            "apiGroups": [group],
+            "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": sorted(resources),
+            "scope": "*",
+        }
+        for group, resources in sorted(wanted.items())
+    ]
+
+
+def template(control: Control) -> Manifest:
+    """The ConstraintTemplate of a control: its rule, and the library that the rule imports."""
+    source: dict[str, Any] = {"version": "v1", "rego": control.rule}
+    if "data.lib.pods" in control.rule:
+        source["libs"] = [(FOLDER / "gatekeeper" / "lib" / "pods.rego").read_text(encoding="utf-8")]
+    schema = {"type": "object", "properties": dict(control.parameters)}
+    return manifest(
+        TEMPLATE_API,
+        "ConstraintTemplate",
+        control.kind.lower(),
+        annotations={"description": control.title},
+        spec={
+            "crd": {"spec": {"names": {"kind": control.kind}, "validation": {"openAPIV3Schema": schema}}},
+            "targets": [{"target": TARGET, "code": [{"engine": "Rego", "source": source}]}],
+        },
+    )
+
+
+def constraint(control: Control, name: str, parameters: Mapping[str, Any], **where: Any) -> Manifest:
+    """A constraint that refuses; `where` is added to its match.
+
+    Raises:
+        ValueError: for parameters that are not exactly the control's.
+    """
+    if set(parameters) != set(control.parameters):
+        msg = f"{control.id}: wants the parameters {sorted(control.parameters)}, not {sorted(parameters)}"
+        raise ValueError(msg)
+    kinds = [
+        {"apiGroups": [group], "kinds": list(names)} for match in control.match for group, names, _ in MATCHES[match]
+    ]
+    spec: dict[str, Any] = {"enforcementAction": "deny", "match": {"kinds": kinds, **where}}
+    if parameters:
+        spec["parameters"] = dict(parameters)
+    return manifest(CONSTRAINT_API, control.kind, name, spec=spec)
+
+
+def region_templates() -> tuple[Manifest, ...]:
+    """Every template; the same in every region."""
+    return tuple(template(control) for control in of_engine("gatekeeper"))
+
+
+def region_constraints(graph: Graph) -> tuple[Manifest, ...]:
+    """The constraints that no single tenant owns."""
+    found = []
+    for control in of_engine("gatekeeper"):
+        match control.scope:
+            case "everywhere":
+                excluded = exempt(graph, control.id)
+                where: dict[str, Any] = {"excludedNamespaces": list(excluded)} if excluded else {}
+                found.append(constraint(control, control.id, _general(graph, control), **where))
+            case "unclaimed-and-tenants":
+                found.append(constraint(control, control.id, _general(graph, control), excludedNamespaces=list(PLATFORM)))
+            case "each-tenant":
+                selector = {"matchExpressions": [{"key": TENANT_LABEL, "operator": "DoesNotExist"}]}
+                nobody = {key: [] if schema["type"] == "array" else "" for key, schema in control.parameters.items()}
+                where = {"excludedNamespaces": list(PLATFORM), "namespaceSelector": selector}
+                found.append(constraint(control, UNCLAIMED, nobody, **where))
+            case _:
+                found.append(constraint(control, control.id, _general(graph, control)))
+    return tuple(found)
+
+
+def tenant_constraints(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
+    """The constraints about one tenant's own names."""
+    return tuple(
+        constraint(control, tenant, _of_tenant(graph, region, tenant, control), namespaces=[tenant])
+        for control in of_engine("gatekeeper")
+        if control.scope == "each-tenant"
+    )
+
+
+def proxy_image() -> str:
+    """The injected proxy's image, as the pinned istiod names it (its chart's hub, variant distroless)."""
+    return f"registry.istio.io/release/proxyv2:{pins()['istiod'].app_version}-distroless"
+
+
+def installed_images() -> tuple[str, ...]:
+    """What pinned charts put into tenants' pods under a released tag: the proxy, and CloudNativePG's manager."""
+    return (f"ghcr.io/cloudnative-pg/cloudnative-pg:{pins()['cloudnative-pg'].app_version}", proxy_image())
+
+
+def repository(image: str) -> str:
+    """`<registry>/<repository>` of an image."""
+    bare = image.partition("@")[0]
+    head, slash, last = bare.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def _general(graph: Graph, control: Control) -> dict[str, Any]:
+    limits = graph.settings.guardrails
+    given: dict[str, dict[str, Any]] = {
+        "host-files": {"csiDrivers": [IDENTITY_DRIVER, SECRETS_DRIVER]},
+        "host-volumes": {"csiDrivers": [VOLUMES_DRIVER]},
+        # A chart's own container may be asked on loopback; nobody else's address may be.
+        "probe-hosts": {"loopback": ["127.0.0.1", "localhost"]},
+        "proxy-user": {"user": PROXY_USER_ID, "proxies": [PROXY, "istio-init", "istio-validation"]},
+        "resources": {"memoryMaximumMebibytes": limits.memory_maximum_mebibytes},
+        "digests": {"installed": list(installed_images())},
+        "labels": {"service": SERVICE_LABEL, "tenant": TENANT_LABEL},
+        "scaling": {"maximum": limits.replicas_maximum},
+        "namespaces": {"platform": list(PLATFORM), "tenant": TENANT_LABEL},
+    }
+    return given.get(control.id, {})
+
+
+def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict[str, Any]:
+    settings = graph.settings
+    workloads = graph.workloads_of(tenant, region)
+    stores = graph.stores_of(tenant)
+    names = {kind: sorted(store.name for store in stores if store.kind == kind) for kind in ("database", "cache")}
+    own = settings.images
+    images = [
+        *(workload.settings.image for workload in workloads),
+        own.opa,
+        *([own.valkey] if names["cache"] else []),
+        *(own.postgres[settings.tenants[tenant].databases[name].version] for name in names["database"]),
+        *installed_images(),
+    ]
+    given: dict[str, dict[str, Any]] = {
+        "registries": {
+            "repositories": sorted({*map(repository, images), *settings.guardrails.extra_images.get(tenant, ())}),
+        },
+        "identity": {
+            "services": sorted(workload.name for workload in workloads),
+            "databases": names["database"],
+            "caches": names["cache"],
+            "driver": IDENTITY_DRIVER,
+            "label": SERVICE_LABEL,
+            "database": DATABASE_LABEL,
+        },
+        "tokens": {"databases": names["database"], "audiences": [TOKEN_AUDIENCE]},
+    }
+    return given[control.id]

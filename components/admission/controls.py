@@ -1,0 +1,109 @@
+"""The controls of admission, read from their files: what each says, who enforces it, where it holds.
+
+A control is a folder `<engine>/<id>/`. Gatekeeper's has `control.yaml` (title, kind of the constraint, scope, match, parameters
+and a sample of them), `rule.rego` (Rego v1) and `samples/{allowed,refused}.yaml`, each document of which is judged by itself.
+Kyverno's has `control.yaml` (title, scope), `policy.yaml`, and its own test beside it. The floor's are `floor/<id>.yaml`.
+
+Gatekeeper's rules are Rego and the floor's are CEL, on purpose: where both guard the same thing they share no evaluator. A
+shared library is possible in Rego only, and what walks over three lists of containers should be written once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from components.graph.model import Graph
+from components.settings.guardrails import today
+
+FOLDER: Final = Path(__file__).parent
+Engine = Literal["gatekeeper", "kyverno", "floor"]
+Scope = Literal["everywhere", "unclaimed-and-tenants", "each-tenant", "unclaimed", "tenants", "cluster"]
+DOES: Final[Mapping[Engine, str]] = {
+    "gatekeeper": "refuses, and reports what stands",
+    "kyverno": "fills in or makes",
+    "floor": "refuses, in the API server itself",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """One control as its files say it."""
+
+    id: str
+    engine: Engine
+    title: str
+    scope: Scope
+    kind: str = ""
+    """Gatekeeper: the kind of its constraints."""
+    match: tuple[str, ...] = ()
+    """Gatekeeper: names of `constraints.MATCHES`."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Gatekeeper: the schema of its parameters' properties."""
+    sample: Mapping[str, Any] = field(default_factory=dict)
+    """Gatekeeper: parameters that its samples are judged with."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie; a control of the floor is one file there."""
+        return FOLDER / self.engine / self.id
+
+    @property
+    def rule(self) -> str:
+        """Gatekeeper: its Rego."""
+        return (self.folder / "rule.rego").read_text(encoding="utf-8")
+
+
+@cache
+def controls() -> tuple[Control, ...]:
+    """Every control, by engine and id."""
+    found = []
+    for engine in ("floor", "gatekeeper", "kyverno"):
+        pattern = "*.yaml" if engine == "floor" else "*/control.yaml"
+        for file in sorted((FOLDER / engine).glob(pattern)):
+            said = yaml.safe_load(file.read_text(encoding="utf-8"))
+            if engine == "floor":
+                said = {"title": said["title"], "scope": said["scope"]}
+            said["match"] = tuple(said.get("match", ()))
+            found.append(Control(id=file.stem if engine == "floor" else file.parent.name, engine=engine, **said))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def of_engine(engine: Engine) -> tuple[Control, ...]:
+    """The controls of one engine."""
+    return tuple(control for control in controls() if control.engine == engine)
+
+
+def exempt(graph: Graph, control: str) -> tuple[str, ...]:
+    """Namespaces to which the control does not apply today, by the settings' exemptions.
+
+    Raises:
+        ValueError: for an exemption of a control that nobody can be exempt from: there is none of that name, or it holds for
+            tenants alone.
+    """
+    known = {one.id for one in of_engine("gatekeeper") if one.scope == "everywhere"}
+    exemptions = graph.settings.guardrails.exemptions
+    for name, one in sorted(exemptions.items()):
+        if wrong := sorted(set(one.controls) - known):
+            msg = f"guardrails.exemptions.{name}.controls: {', '.join(wrong)}: name controls that hold everywhere: {sorted(known)}"
+            raise ValueError(msg)
+    in_force = graph.settings.guardrails.in_force(today())
+    return tuple(sorted({namespace for one in in_force.values() if control in one.controls for namespace in one.namespaces}))
+
+
+def admission_table(graph: Graph | None = None) -> tuple[tuple[str, ...], ...]:
+    """Rows (id, what, engine, scope, files, exempt namespaces) of every control; the last is empty without a graph."""
+    return tuple(
+        (
+            one.id,
+            one.title,
+            f"{one.engine}: {DOES[one.engine]}",
+            one.scope,
+            f"components/admission/{one.engine}/{one.id}" + (".yaml" if one.engine == "floor" else "/"),
+            ", ".join(exempt(graph, one.id)) if graph and one.engine == "gatekeeper" else "",
+        )
+        for one in controls()
+    )

@@ -1,0 +1,28 @@
+package confined
+
+import data.lib.pods
+
+violation contains {"msg": sprintf("%s %s: seccomp RuntimeDefault or Localhost", [one.list, one.it.name])} if {
+	some one in pods.containers
+	not filtered(one.it)
+}
+
+filtered(container) if {
+	profile := pods.effective(container, "seccompProfile")
+	profile.type in {"RuntimeDefault", "Localhost"}
+}
+
+violation contains {"msg": sprintf("%s %s: AppArmor unconfined", [one.list, one.it.name])} if {
+	some one in pods.containers
+	pods.effective(one.it, "appArmorProfile").type == "Unconfined"
+}
+
+violation contains {"msg": sprintf("annotation %s", [key])} if {
+	some key, value in object.get(pods.metadata, "annotations", {})
+	startswith(key, "container.apparmor.security.beta.kubernetes.io/")
+	value == "unconfined"
+}
+
+violation contains {"msg": sprintf("sysctl %s", [one.name])} if {
+	some one in pods.spec.securityContext.sysctls
+}

@@ -1,0 +1,17 @@
+package probed
+
+import data.lib.pods
+
+# A pod that is to end (a job's) is judged by its end.
+violation contains {"msg": sprintf("containers %s: no %s", [container.name, probe])} if {
+	object.get(pods.spec, "restartPolicy", "Always") == "Always"
+	some container in object.get(pods.spec, "containers", [])
+	some probe in ["readinessProbe", "livenessProbe"]
+	not container[probe]
+}
+
+violation contains {"msg": sprintf("initContainers %s: lasts without a readinessProbe", [container.name])} if {
+	some container in object.get(pods.spec, "initContainers", [])
+	object.get(container, "restartPolicy", "") == "Always"
+	not container.readinessProbe
+}
