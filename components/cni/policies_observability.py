@@ -35,6 +35,7 @@ from components.graph.names import (
     OTLP_GRPC_PORT,
     PROMETHEUS,
     PROXY_METRICS_PORT,
+    RUNTIME_NAMESPACE,
     SECURITY_NAMESPACE,
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
@@ -98,6 +99,8 @@ SCRAPED: Final[tuple[tuple[str, Pods, tuple[int, ...]], ...]] = (
     ("monitoring-operator", MONITORING_OPERATOR, (8080,)),
     ("cluster-state", CLUSTER_STATE, (8080,)),
     ("flows", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "hubble-relay"}), (9966,)),
+    ("falco", Pods(namespace=RUNTIME_NAMESPACE, labels={SERVICE_LABEL: "falco"}), (8765,)),
+    ("side-kick", SIDE_KICK, (PROXY_METRICS_PORT,)),
 )
 """A policy's name, the pods, and their ports for metrics. A system adds its own row."""
 

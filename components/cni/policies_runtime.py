@@ -1,9 +1,112 @@
-"""Network rules of Falco and its side-kick: events and where they go."""
+"""Network rules of Falco and its side-kick: events and where they go.
 
-from components.cni.policies import Policy
+Falco reaches the side-kick and nothing else; its metrics and its health are all that anybody asks it for. The side-kick reaches
+what keeps and what raises events, and of the internet only the hosts of the outputs that the settings turn on.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from components.cni.policies import Flow, Hosts, Lookups, Pods, Policy
+from components.cni.policies_observability import ALERTMANAGER, ALERTMANAGER_PORT, COLLECTORS, LOKI, SIDE_KICK
+from components.cni.policies_tenant import API_PORT, ISTIOD, ISTIOD_PORT, TO_ISTIOD
 from components.graph.model import Graph
+from components.graph.names import (
+    COLLECTOR,
+    LOKI_PORT,
+    LOKI_SERVICE,
+    OBSERVABILITY_NAMESPACE,
+    OTLP_HTTP_PORT,
+    RUNTIME_NAMESPACE,
+    SECURITY_NAMESPACE,
+    SERVICE_LABEL,
+    VAULT_NAMESPACE,
+    VAULT_PORT,
+    VAULT_SERVICE,
+    service_host,
+)
+from components.settings.runtime import RuntimeSettings
+
+EVENTS_PORT: Final = 2802
+"""Of the side-kick's own TLS."""
+FALCO: Final = Pods(namespace=RUNTIME_NAMESPACE, labels={SERVICE_LABEL: "falco"}, service_account="falco")
+VAULT: Final = Pods(namespace=VAULT_NAMESPACE, labels={SERVICE_LABEL: VAULT_SERVICE}, stateful=True)
+ALERTMANAGERS: Final = tuple(
+    f"alertmanager-monitoring-alertmanager-{number}.{service_host(OBSERVABILITY_NAMESPACE, 'alertmanager-operated')}"
+    for number in range(3)
+)
+"""The instances by name: whoever raises an alert tells each of them."""
 
 
-def runtime_policies(graph: Graph, region: str) -> tuple[Policy, ...]:  # noqa: ARG001
-    """Nothing yet."""
-    return ()
+def runtime_policies(graph: Graph, region: str) -> tuple[Policy, ...]:  # noqa: ARG001 - every part is asked alike
+    """Falco to the side-kick, the side-kick to its outputs, both sides of each."""
+    settings = graph.settings.runtime
+    return (
+        Policy(
+            name="events",
+            subject=FALCO,
+            egress=(
+                Flow(peer=SIDE_KICK, ports=(EVENTS_PORT,)),
+                Flow(peer=Lookups(names=(service_host(SECURITY_NAMESPACE, "falcosidekick"),))),
+            ),
+        ),
+        Policy(name="events", subject=SIDE_KICK, ingress=(Flow(peer=FALCO, ports=(EVENTS_PORT,)),)),
+        Policy(name="mesh-side-kick", subject=SIDE_KICK, egress=TO_ISTIOD),
+        Policy(name="mesh-side-kick", subject=ISTIOD, ingress=(Flow(peer=SIDE_KICK, ports=(ISTIOD_PORT,)),)),
+        *_told(),
+        *_people(settings),
+        *_responder(settings),
+    )
+
+
+def _told() -> Iterator[Policy]:
+    names = tuple(service_host(OBSERVABILITY_NAMESPACE, name) for name in (COLLECTOR, LOKI_SERVICE))
+    yield Policy(
+        name="outputs",
+        subject=SIDE_KICK,
+        egress=(
+            Flow(peer=COLLECTORS, ports=(OTLP_HTTP_PORT,)),
+            Flow(peer=LOKI, ports=(LOKI_PORT,)),
+            Flow(peer=ALERTMANAGER, ports=(ALERTMANAGER_PORT,)),
+            Flow(peer=Lookups(names=(*names, *ALERTMANAGERS))),
+        ),
+    )
+    for pods, port in ((COLLECTORS, OTLP_HTTP_PORT), (ALERTMANAGER, ALERTMANAGER_PORT)):
+        yield Policy(name=f"events-{pods.labels[SERVICE_LABEL]}", subject=pods, ingress=(Flow(peer=SIDE_KICK, ports=(port,)),))
+
+
+def _people(settings: RuntimeSettings) -> Iterator[Policy]:
+    """The outputs that leave the platform, and where their secrets are fetched."""
+    hosts = settings.output_hosts
+    if not hosts:
+        return
+    yield Policy(
+        name="people",
+        subject=SIDE_KICK,
+        egress=(Flow(peer=Hosts(names=hosts), ports=(API_PORT,)), Flow(peer=Lookups(names=hosts))),
+    )
+    yield Policy(
+        name="secrets",
+        subject=SIDE_KICK,
+        egress=(
+            Flow(peer=VAULT, ports=(VAULT_PORT,)),
+            Flow(peer=Lookups(names=(service_host(VAULT_NAMESPACE, VAULT_SERVICE),))),
+        ),
+    )
+    yield Policy(name="secrets-side-kick", subject=VAULT, ingress=(Flow(peer=SIDE_KICK, ports=(VAULT_PORT,)),))
+
+
+def _responder(settings: RuntimeSettings) -> Iterator[Policy]:
+    if settings.responder is None:
+        return
+    name, port = settings.responder.service, settings.responder.port
+    pods = Pods(namespace=SECURITY_NAMESPACE, labels={SERVICE_LABEL: name}, service_account=name)
+    yield Policy(
+        name="responder",
+        subject=SIDE_KICK,
+        egress=(
+            Flow(peer=pods, ports=(port,)),
+            Flow(peer=Lookups(names=(service_host(SECURITY_NAMESPACE, name),))),
+        ),
+    )
+    yield Policy(name="responder-events", subject=pods, ingress=(Flow(peer=SIDE_KICK, ports=(port,)),))

@@ -14,13 +14,13 @@ EVENTS_PORT: Final = 2802
 STATUS_PORT: Final = 2810
 """Health and metrics without TLS: the kubelet's probes and the agent beside the proxy ask here, inside the pod."""
 ALERTMANAGER_SERVICE, ALERTMANAGER_PORT = "alertmanager-operated", 9093
-"""The Service that Prometheus' operator makes for every Alertmanager, in the observability namespace."""
+"""The Service that Prometheus' operator makes for the instances, in the observability namespace."""
+ALERTMANAGERS: Final = tuple(f"alertmanager-monitoring-alertmanager-{number}" for number in range(3))
+"""The instances by name: whoever raises an alert tells each of them, they share only what was sent."""
 LOG_TENANT: Final = "security"
 """Loki's tenant of runtime events."""
-SLACK_HOST: Final = "hooks.slack.com"
-PAGERDUTY_HOSTS: Final = {"us": "events.pagerduty.com", "eu": "events.eu.pagerduty.com"}
-SECRETS_PATH: Final = "platform/falcosidekick"
-"""Where Vault's KV keeps the two secrets."""
+SECRETS_PATH: Final = "falcosidekick/outputs"
+"""Below the engine of the platform's own secrets in Vault."""
 SLACK_KEY, PAGERDUTY_KEY = "slack_webhook_url", "pagerduty_routing_key"
 SECRETS_DIRECTORY: Final = "/vault/secrets"
 """Where an agent beside the application writes what it fetched, in every pod that has one."""

@@ -25,3 +25,7 @@ class ImagesSettings(Model):
     """spiffe-helper: writes a workload's JWT-SVID where the agent beside it reads it."""
     aws_cli: Image
     """AWS's command line, version 2: it carries Vault's snapshots to their bucket."""
+    falco: Image
+    """Falco with its stock rules and the container plugin, on every node."""
+    falcosidekick: Image
+    """Falcosidekick: takes Falco's events and tells the outputs."""

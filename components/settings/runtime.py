@@ -16,15 +16,19 @@ Direct = Literal["critical", "alert", "emergency"]
 """What may pass Alertmanager by: nothing groups or silences it on this way."""
 
 
+SLACK_HOST = "hooks.slack.com"
+PAGERDUTY_HOSTS = {"us": "events.pagerduty.com", "eu": "events.eu.pagerduty.com"}
+
+
 class SlackSettings(Model):
-    """A Slack channel; its webhook's URL lies in Vault under `platform/falcosidekick`, key `slack_webhook_url`."""
+    """A Slack channel; its webhook's URL lies in Vault under `falcosidekick/outputs`, key `slack_webhook_url`."""
 
     minimum_priority: Direct = "critical"
     """Least priority that is posted."""
 
 
 class PagerDutySettings(Model):
-    """A PagerDuty service; its routing key lies in Vault under `platform/falcosidekick`, key `pagerduty_routing_key`."""
+    """A PagerDuty service; its routing key lies in Vault under `falcosidekick/outputs`, key `pagerduty_routing_key`."""
 
     region: Literal["us", "eu"] = "eu"
     """The service region of the account."""
@@ -59,6 +63,12 @@ class RuntimeSettings(Model):
     slack: SlackSettings | None = None
     """Slack, from critical on; none tells nobody there."""
     pagerduty: PagerDutySettings | None = None
-    """PagerDuty, from critical on; none pages nobody directly."""
+    """PagerDuty, from critical on; what it hears directly Alertmanager files as a ticket, so nobody is woken twice."""
     responder: ResponderSettings | None = None
     """Who acts on events by itself; none leaves them to people."""
+
+    @property
+    def output_hosts(self) -> tuple[str, ...]:
+        """Hosts of the internet that the outputs turned on are at."""
+        slack = (SLACK_HOST,) if self.slack else ()
+        return (*slack, *((PAGERDUTY_HOSTS[self.pagerduty.region],) if self.pagerduty else ()))
