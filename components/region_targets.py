@@ -34,11 +34,12 @@ class TargetsArgs:
 
 def build_targets(name: str, args: TargetsArgs, parent: Component) -> TargetGroups:
     """Registers the ways in as children of the region; every target group its cluster's pods belong to."""
-    between = _between_regions(name, args, parent) if len(args.settings.regions) > 1 else {}
+    between = _between_regions(name, args, parent)
     return TargetGroups(
         ingress=args.ingress,
         eastwest=between.get("eastwest"),
         bundle=between.get("bundle"),
+        vault=between["vault"],
         issuer=_issuer(name, args, parent),
     )
 

@@ -17,6 +17,9 @@ from components.graph.names import (
     INGRESS,
     INGRESS_PORT,
     SPIRE_SERVER_NAMESPACE,
+    VAULT_NAMESPACE,
+    VAULT_PORT,
+    VAULT_SERVICE,
     bundle_host,
 )
 from components.identity.spire import SERVER_SERVICE
@@ -36,6 +39,8 @@ class TargetGroups:
     """With more than one region."""
     bundle: pulumi.Input[str] | None
     """With more than one region."""
+    vault: pulumi.Input[str]
+    """Vault's servers, for the deployer's runner."""
     issuer: pulumi.Input[str] | None
     """Where the platform runs the issuer."""
 
@@ -45,6 +50,7 @@ class TargetGroups:
             "ingress": (INGRESS.namespace, INGRESS.name, INGRESS_PORT, self.ingress),
             "eastwest": (EASTWEST.namespace, EASTWEST.name, EASTWEST_PORT, self.eastwest),
             "bundle": (SPIRE_SERVER_NAMESPACE, SERVER_SERVICE, BUNDLE_PORT, self.bundle),
+            "vault": (VAULT_NAMESPACE, VAULT_SERVICE, VAULT_PORT, self.vault),
             "issuer": (INGRESS.namespace, INGRESS.name, INGRESS_PORT, self.issuer),
         }
         return {key: (space, service, port, arn) for key, (space, service, port, arn) in wanted.items() if arn is not None}

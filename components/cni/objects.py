@@ -18,7 +18,7 @@ from components.cni.policies_platform import cluster_policies
 from components.cni.policies_runtime import runtime_policies
 from components.cni.policies_telemetry import telemetry_policies
 from components.cni.policies_tenant import gateway_pods, store_pods, tenant_policies, workload_pods
-from components.cni.policies_vault import vault_policies
+from components.cni.policies_vault import tenant_vault_policies, vault_policies
 from components.graph.model import Graph
 from components.graph.names import EGRESS, GATEWAYS, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
 from components.manifests import Manifest
@@ -47,6 +47,7 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
         *(impostor(workload.name, workload_pods(workload)) for workload in graph.workloads_of(tenant, region)),
         *(impostor(store.name, store_pods(store)) for store in graph.stores_of(tenant)),
         *_both(tenant_policies(graph, region, tenant)),
+        *_both(tenant_vault_policies(graph, region, tenant)),
         *_both(tenant_scrapes(graph, region, tenant)),
     )
 

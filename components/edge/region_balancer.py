@@ -1,9 +1,11 @@
-"""The way in for the other regions: an internal network load balancer at fixed addresses, TLS passed through.
+"""The way in for the other regions and the deployer: an internal network load balancer at fixed addresses, TLS passed through.
 
-Two listeners: the mesh's east-west gateway (mTLS between workloads, told apart by SNI) and SPIRE's bundle endpoint. Guarantees:
-reachable from the other regions' networks alone; the addresses follow from the address plan, so a region's callers know them
-before it exists. Relies on: peering or a transit gateway, and on TargetGroupBindings that register the pods. It terminates no
-TLS and so needs no certificate: who speaks is decided by SPIFFE ids at both ends.
+Three listeners: the mesh's east-west gateway (mTLS between workloads, told apart by SNI), SPIRE's bundle endpoint, and Vault,
+which the deployer's runner configures. Guarantees: the first two are reachable from the other regions' networks alone and are
+not there without one; Vault is from the environment's own networks, so that one runner reaches every region; the addresses
+follow from the address plan, so a region's callers know them before it exists. Relies on: peering or a transit gateway, and on
+TargetGroupBindings that register the pods. It terminates no TLS and so needs no certificate: who speaks is decided by SPIFFE
+ids at both ends, at Vault by its logins.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from pulumi import Input
 
 from components.base import Component
 from components.context import RegionContext
-from components.graph.names import BUNDLE_PORT, EASTWEST_PORT, GATEWAY_STATUS_PORT
+from components.graph.names import BUNDLE_PORT, EASTWEST_PORT, GATEWAY_STATUS_PORT, VAULT_PORT
 from components.names import LOAD_BALANCER_NAME_LIMIT
 from components.network.addresses import eastwest_address, subnet_cidr
 from components.network.security import admit, reach
@@ -43,6 +45,8 @@ class RegionBalancerArgs:
 class _Service:
     port: int
     health: aws.lb.TargetGroupHealthCheckArgsDict
+    for_pods: bool = True
+    """Whether pods of the other regions call it, and nobody of its own region does; else whoever runs the deployment does."""
 
 
 SERVICES: Mapping[str, _Service] = {
@@ -51,8 +55,14 @@ SERVICES: Mapping[str, _Service] = {
         health={"protocol": "HTTP", "port": str(GATEWAY_STATUS_PORT), "path": "/healthz/ready", "matcher": "200", "interval": 10},
     ),
     "bundle": _Service(port=BUNDLE_PORT, health={"protocol": "TCP", "port": "traffic-port", "interval": 10}),
+    "vault": _Service(port=VAULT_PORT, health={"protocol": "TCP", "port": "traffic-port", "interval": 10}, for_pods=False),
 }
 """Listeners by name; ports of listener and pod are the same."""
+
+
+def services(peers: Mapping[str, str]) -> Mapping[str, _Service]:
+    """The listeners that are there: without another region nobody calls the pods."""
+    return {key: service for key, service in sorted(SERVICES.items()) if peers or not service.for_pods}
 
 
 class RegionBalancer(Component, token="zerotrust:edge:RegionBalancer"):
@@ -61,7 +71,7 @@ class RegionBalancer(Component, token="zerotrust:edge:RegionBalancer"):
     arn: pulumi.Output[str]
     dns_name: pulumi.Output[str]
     target_group_arns: dict[str, pulumi.Output[str]]
-    """By listener: `eastwest`, `bundle`."""
+    """By listener: `vault`, and with other regions `eastwest` and `bundle`."""
     ready: tuple[pulumi.Resource, ...]
 
     def __init__(self, name: str, args: RegionBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -94,7 +104,7 @@ class RegionBalancer(Component, token="zerotrust:edge:RegionBalancer"):
         )
         self.target_group_arns = {}
         listeners: list[pulumi.Resource] = []
-        for key, service in sorted(SERVICES.items()):
+        for key, service in services(args.peers).items():
             targets = aws.lb.TargetGroup(
                 f"{name}-{key}",
                 name=context.physical(key, limit=LOAD_BALANCER_NAME_LIMIT),
@@ -128,9 +138,11 @@ class RegionBalancer(Component, token="zerotrust:edge:RegionBalancer"):
 
     def _rules(self, name: str, args: RegionBalancerArgs, group: pulumi.Output[str]) -> None:
         context, nodes = args.context, args.node_security_group_id
-        ports = {key: service.port for key, service in SERVICES.items()}
+        wanted = services(args.peers)
+        ports = {key: service.port for key, service in wanted.items()}
         for key, port in sorted(ports.items()):
-            for region, cidr in sorted(args.peers.items()):
+            own = {} if wanted[key].for_pods else {context.region: args.vpc_cidr}
+            for region, cidr in sorted({**args.peers, **own}.items()):
                 admit(
                     f"{name}-{key}-from-{region}",
                     group=group,
@@ -140,16 +152,18 @@ class RegionBalancer(Component, token="zerotrust:edge:RegionBalancer"):
                     context=context,
                     opts=self.child(),
                 )
-                reach(
-                    f"{name}-nodes-{key}-to-{region}",
-                    group=nodes,
-                    target_cidr=cidr,
-                    port=port,
-                    description=f"{key} of {region}; Cilium picks who may",
-                    context=context,
-                    opts=self.child(),
-                )
-        for key, port in sorted({**ports, "status": GATEWAY_STATUS_PORT}.items()):
+                if wanted[key].for_pods:
+                    reach(
+                        f"{name}-nodes-{key}-to-{region}",
+                        group=nodes,
+                        target_cidr=cidr,
+                        port=port,
+                        description=f"{key} of {region}; Cilium picks who may",
+                        context=context,
+                        opts=self.child(),
+                    )
+        status = {"status": GATEWAY_STATUS_PORT} if args.peers else {}
+        for key, port in sorted({**ports, **status}.items()):
             for zone in sorted(args.intra_subnet_ids):
                 reach(
                     f"{name}-{key}-to-{zone}",
