@@ -116,6 +116,18 @@ def wait_until(process: subprocess.Popen[bytes], folder: Path, done: Callable[[]
         time.sleep(_TICK_SECONDS)
 
 
+@contextlib.contextmanager
+def listening(process: subprocess.Popen[bytes], folder: Path, port: int) -> Iterator[None]:
+    """Waits until the collector answers at a port."""
+
+    def answers() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, port)) == 0
+
+    wait_until(process, folder, answers)
+    yield
+
+
 def records(path: Path) -> list[dict[str, Any]]:
     """Log records of a file exporter: `body`, `attributes` and `resource`, as plain values. A half-written line is left out."""
     made = []

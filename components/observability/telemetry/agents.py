@@ -38,7 +38,8 @@ FLOW_FILE: Final = "denied.log"
 LONGEST: Final = "256KiB"
 FLUSH: Final = "2s"
 _CONTINUES: Final = (
-    r"^(?:\s|Caused by:|Suppressed:|\.\.\. [0-9]+ more|-----END |Proc-Type:|DEK-Info:|\}|\)"
+    r"^(?:\s|[a-z][A-Za-z0-9_.$]*[.][A-Z][A-Za-z0-9_$]*(?:Exception|Error)\b"
+    r"|Caused by:|Suppressed:|\.\.\. [0-9]+ more|-----END |Proc-Type:|DEK-Info:|\}|\)"
     r"|(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$)"
 )
 """A line that belongs to the one before: of a stack trace, of a key in PEM (whole groups of Base64), of an indented object."""
@@ -53,6 +54,8 @@ def _pod_logs() -> dict[str, Any]:
         "start_at": "beginning",
         "include_file_path": True,
         "include_file_name": False,
+        # The runtime breaks long lines anywhere; a blank lost at the break would glue two words together, and hide the second.
+        "preserve_trailing_whitespaces": True,
         "max_log_size": LONGEST,
         "max_concurrent_files": 512,
         "storage": "file_storage",

@@ -32,8 +32,10 @@ IBAN_LENGTHS: Final[dict[int, tuple[str, ...]]] = {
 }
 """Characters of an IBAN by country."""
 
-_GAP: Final = r"(?:[ \-\x{00A0}\x{202F}+]|%20)?"
+_GAP: Final = r"[ \-\x{00A0}\x{202F}+]?"
 _QUOTE: Final = r"""\\*["']"""
+_DIGIT: Final = r"(?:[\x{0660}-\x{0669}\x{06F0}-\x{06F9}\x{0966}-\x{096F}\x{FF10}-\x{FF19}]|(?i:\\+uff1[0-9]|%EF%BC%9[0-9]))"
+"""A digit of another script, or a wide one as JSON and URLs spell it."""
 _SECRET: Final = "|".join(
     (
         *(r"pass(?:word|wd|phrase|code)?s?", "pwd", "secrets?", r"client[_-]?secret", r"secret[_-]?(?:access[_-]?)?key"),
@@ -94,12 +96,12 @@ RULES: Final = (
     Rule(name="jwt", pattern=r"\beyJ[A-Za-z0-9_\-]{14,}[A-Za-z0-9_\-.=+/]*", put="[redacted:token]"),
     Rule(
         name="authorization",
-        pattern=r"(?i)(\b(?:bearer|negotiate)(?:[ +]|%20)+)[A-Za-z0-9._~+/=\-]{12,}",
+        pattern=r"(?i)(\b(?:bearer|negotiate)[ +]+)[A-Za-z0-9._~+/=\-]{12,}",
         put="${1}[redacted:token]",
     ),
     Rule(
         name="basic",
-        pattern=r"(\b[Bb][Aa][Ss][Ii][Cc](?:[ +]|%20)+)[a-z]*[A-Z0-9+/=][A-Za-z0-9+/=]{5,}(?:%3[Dd]){0,2}",
+        pattern=r"(\b[Bb][Aa][Ss][Ii][Cc][ +]+)[a-z]*[A-Z0-9+/=][A-Za-z0-9+/=]{5,}",
         put="${1}[redacted:credentials]",
     ),
     Rule(name="cookie", pattern=r"(?i)(\b(?:set-)?cookie2?: *)[^\r\n\"']+", put="${1}[redacted:cookie]"),
@@ -118,11 +120,11 @@ RULES: Final = (
         put="[redacted:api-key]",
     ),
     Rule(
-        name="url-password", pattern=r"([A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@\"'<>]*:)[^\s/@\"'<>]+@", put="${1}[redacted:password]@"
+        name="url-password", pattern=r"([A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@\"'<>]*:)[^\s/\"'<>]+@", put="${1}[redacted:password]@"
     ),
     Rule(
         name="track",
-        pattern=r"%?[Bb][0-9]{12,19}\^[^^\r\n]{2,26}\^[0-9]{4,}[^?\s]*\??|;?\b[0-9]{12,19}(?:=|%3[Dd])[0-9]{7,}\??",
+        pattern=r"%?[Bb][0-9]{12,19}\^[^^\r\n]{2,26}\^[0-9]{4,}[^?\s]*\??|;?\b[0-9]{12,19}=[0-9]{7,}\??",
         put="[redacted:card]",
     ),
     Rule(
@@ -133,7 +135,7 @@ RULES: Final = (
     Rule(
         # JSON inside of a JSON string.
         name="named-escaped",
-        pattern=rf'(?i)((?:\b|_|"){_KEY}\\+"\s*:\s*)(\\+)"(?:[^"\\]|\\\\\\"|\\\\|\\[^"\\])*\\+"',
+        pattern=rf'(?i)((?:\b|_|"){_KEY}(?:\\+")?\s*(?::|=>?)\s*)(\\+)"(?:[^"\\]|\\\\\\"|\\\\|\\[^"\\])*\\+"',
         put='${1}${2}"[redacted:named]${2}"',
     ),
     Rule(
@@ -143,7 +145,7 @@ RULES: Final = (
     ),
     Rule(
         name="named",
-        pattern=rf"(?i)((?:\b|_){_KEY}(?:{_QUOTE})?\s*(?:[:=]|=>|%3[Dd])[ \t]*)"
+        pattern=rf"(?i)((?:\b|_){_KEY}(?:{_QUOTE})?\s*(?:[:=]|=>)[ \t]*)"
         r"[^\s\"'&,;{}()\[\]<>\\%][^\s\"'&,;{}()\[\]<>\\]*",
         put="${1}[redacted:named]",
     ),
@@ -156,10 +158,10 @@ RULES: Final = (
     ),
     Rule(
         name="email",
-        pattern=r"[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}\-]+(?:\.[\p{L}\p{N}\-]+)*\.\p{L}{2,24}",
+        pattern=r"[\p{L}\p{N}._%+\-]+@[\p{L}\p{N}\-]+(?:\.[\p{L}\p{N}\-]+)*\.\p{L}{2,24}",
         put="[redacted:email]",
     ),
-    Rule(name="phone", pattern=r"(?:\+|%2[Bb])[1-9][0-9]{0,2}(?:[ \-.()/]{0,2}[0-9]){7,12}\b", put="[redacted:phone]"),
+    Rule(name="phone", pattern=r"\+[1-9][0-9]{0,2}(?:[ \-.()/]{0,2}[0-9]){7,12}\b", put="[redacted:phone]"),
     Rule(name="ssn", pattern=r"\b[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}\b", put="[redacted:national-id]"),
     Rule(
         name="national-id",
@@ -169,9 +171,16 @@ RULES: Final = (
     ),
     Rule(
         name="card-other-digits",
-        pattern=r"[\x{0660}-\x{0669}\x{06F0}-\x{06F9}\x{0966}-\x{096F}\x{FF10}-\x{FF19}]"
-        r"(?:[ \-]?[\x{0660}-\x{0669}\x{06F0}-\x{06F9}\x{0966}-\x{096F}\x{FF10}-\x{FF19}]){11,18}",
+        pattern=rf"(?:{_DIGIT}[ \-]?){{11,18}}{_DIGIT}",
         put="[redacted:card]",
     ),
 )
 """In this order: a private key has lines that look like tokens, a named secret may be a card."""
+ESCAPES: Final = (
+    *(("25", "%"), ("20", " "), ("3A", ":"), ("3D", "="), ("2F", "/"), ("40", "@"), ("2B", "+"), ("2C", ","), ("3B", ";")),
+    *(("28", "("), ("29", ")"), ("3C", "<"), ("3E", ">"), ("5B", "["), ("5D", "]"), ("7B", "{"), ("7D", "}"), ("5E", "^")),
+    *(("3F", "?"), ("26", "&"), ("27", "'"), ("22", "'"), ("2D", "-"), ("2E", "."), ("5F", "_"), ("7C", "|"), ("21", "!")),
+    *(("0D", ""), ("0A", "\\n"), ("C2%A0", " ")),
+)
+"""Percent escapes and what they stand for, that of `%` itself first. A quote becomes a single one and a new line two characters,
+so that a line of JSON stays one."""

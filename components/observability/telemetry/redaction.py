@@ -1,8 +1,9 @@
 """The redaction, compiled into statements of the collector: the rules of `patterns`, and cards by their check digit.
 
-One text is rewritten at a time. A structured body and attributes become JSON text first, so that nested values, keys and values
-go through the same rules as a line, and are read back only where something was found; what cannot be read back afterwards is
-dropped, never kept as it came. Traceparents and UUIDs are shielded while cards are looked for: their digits are no card.
+One text is rewritten at a time, its percent escapes decoded first. A structured body and attributes become JSON text, so that
+nested values and keys go through the same rules as a line, and are read back only where something was found; what cannot be read
+back afterwards is dropped, never kept as it came. Traceparents and UUIDs are shielded while cards are looked for: their digits
+are no card.
 
 A card is a run of 13 to 19 digits that begins as issuers' numbers do and passes the Luhn check (ISO/IEC 7812-1), whatever
 stands between the digits. An order number that fails the check survives. Only so many candidates of one text are checked;
@@ -12,14 +13,14 @@ every one beyond is taken out unchecked.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from components.observability.telemetry.ottl import every, key, put, replace, text
-from components.observability.telemetry.patterns import RULES, Rule
+from components.observability.telemetry.ottl import every, key, matches, put, replace, text
+from components.observability.telemetry.patterns import ESCAPES, RULES, Rule
 
 CANDIDATES: Final = 8
 """Possible cards of one text whose check digit is computed."""
 CARD: Final = "card"
 """The name of the rule that is not a pattern."""
-_S: Final = r"(?:[ \-._+\x{00A0}\x{2009}\x{202F}\x{2011}]{1,2}|%20|%2[dD]|%C2%A0)"
+_S: Final = r"(?:[ \-._+\x{00A0}\x{2009}\x{202F}\x{2011}]{1,2})"
 _START: Final = r"(?:^|[^0-9A-Za-z])"
 _END: Final = r"(?:[^0-9A-Za-z]|$)"
 _RUN: Final = (
@@ -51,6 +52,12 @@ def statements(path: str, cache: str, *, where: str = "", without: Sequence[str]
         where: The condition under which there is a text.
         without: Rules that are left out, by name: for the test that each is needed.
     """
+    encoded = key(cache, "encoded")
+    escape = every(where, matches(path, "%[0-9A-Fa-f]{2}")) if where else matches(path, "%[0-9A-Fa-f]{2}")
+    yield put(encoded, "false")
+    yield put(encoded, "true", where=escape)
+    for code, char in ESCAPES:
+        yield replace(path, f"(?i)%{code}", char, where=f"{encoded} == true")
     for rule in RULES:
         if rule.name not in without:
             yield replace(path, rule.pattern, rule.put, where=where)
@@ -72,7 +79,7 @@ def _cards(path: str, cache: str, where: str) -> Iterator[str]:
         yield put(digits, "nil", where=some)
         yield put(digits, pan, where=some)
         yield put(told, "false", where=f"{some} and {digits} == nil")
-        yield replace(digits, r"%C2%A0|%2[0dD]|[^0-9]", "", where=found)
+        yield replace(digits, "[^0-9]", "", where=found)
         yield replace(path, _FIRST, "${1}[redacted:card]${3}", where=f"{found} and IsValidLuhn({digits})")
         yield replace(path, _FIRST, f"${{1}}{_SEEN}${{2}}${{3}}", where=f"{found} and not IsValidLuhn({digits})")
     yield replace(path, f"({_START})(?:{_RUN})\\b", "${1}[redacted:card]", where=some)

@@ -55,7 +55,7 @@ def statements(graph: Graph, region: str) -> list[str]:
     domain = graph.trust_domain(region)
     lines = [
         f"delete_matching_keys(log.attributes, {text('^(?:event|zerotrust)[.]')})",
-        put(JSON, f"ParseJSON({text('null')})"),
+        'delete_key(log.cache, "json")',
         put(JSON, "ParseJSON(log.body)", where='IsString(log.body) and HasPrefix(log.body, "{")'),
         put(JSON, "log.body", where="IsMap(log.body)"),
     ]
