@@ -8,7 +8,6 @@ container runtime has answered for a new container its namespace is unknown and 
 first moments is the image's own, which admission has judged.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from ipaddress import IPv4Network
@@ -19,13 +18,13 @@ import yaml
 from components.graph.model import Graph, Workload
 from components.graph.names import SERVICE_LABEL, SPIRE_SOCKET_FILE
 from components.runtime.names import SECRETS_DIRECTORY
+from components.settings.runtime import EXECUTABLE
 
 ENGINE: Final = "0.57.0"
 """Least engine version: Falco 0.44 has 0.62, the stock rules of its image ask for this one."""
 CONTAINER_PLUGIN: Final = "0.4.0"
 COMM_LENGTH: Final = 15
 """TASK_COMM_LEN without its end."""
-EXECUTABLE: Final = re.compile(r"[A-Za-z0-9_.+@:-]{1,64}")
 MODEL_FILE, DETECTIONS_FILE = "10-model.yaml", "20-detections.yaml"
 """Read in this order; a macro must stand before the rule that uses it."""
 TAGS: Final = ("zerotrust", "container")

@@ -21,7 +21,7 @@ from components.settings.identity import IdentitySettings
 from components.settings.images import ImagesSettings
 from components.settings.network import NetworkSettings, RegionSettings
 from components.settings.observability import ObservabilitySettings
-from components.settings.runtime import RuntimeSettings
+from components.settings.runtime import EXECUTABLE, RuntimeSettings
 from components.settings.siem import SiemSettings
 from components.settings.tenants import RESERVED_NAMESPACES, TenantSettings
 from components.settings.vault import VaultSettings
@@ -133,6 +133,13 @@ class Settings(Model):
                     )
             for service, workload in sorted(settings.services.items()):
                 yield from self._unknown_regions(("tenants", tenant, "services", service, "regions"), workload.regions)
+                for process in workload.processes:
+                    if not EXECUTABLE.fullmatch(process):
+                        yield Problem(
+                            ("tenants", tenant, "services", service, "processes"),
+                            process,
+                            "write the executable's file name alone, without its folder; detection compares names",
+                        )
 
     def _unknown_regions(self, path: tuple[str, ...], codes: Iterable[str]) -> Iterator[Problem]:
         for code in codes:

@@ -4,6 +4,7 @@ Every event goes to the audit stream, to Loki and, from a priority on, to Alertm
 PagerDuty hear directly only what must reach somebody even when Prometheus and Alertmanager are down.
 """
 
+import re
 from typing import Literal
 
 from pydantic import Field
@@ -16,6 +17,8 @@ Direct = Literal["critical", "alert", "emergency"]
 """What may pass Alertmanager by: nothing groups or silences it on this way."""
 
 
+EXECUTABLE = re.compile(r"[A-Za-z0-9_.+@:-]{1,64}")
+"""Name of a file, without its folder: rules compare a process's name with it."""
 SLACK_HOST = "hooks.slack.com"
 PAGERDUTY_HOSTS = {"us": "events.pagerduty.com", "eu": "events.eu.pagerduty.com"}
 
