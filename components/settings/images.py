@@ -8,6 +8,30 @@ from components.settings.base import Model
 from components.types import Image
 
 
+class BackupImages(Model):
+    """What backs up: Velero, and the PostgreSQL archive's plug-in."""
+
+    velero: Image
+    """Velero: server, node agent and the job that brings its kinds."""
+    velero_aws: Image
+    """velero-plugin-for-aws."""
+    archive: Image
+    """CloudNativePG's plugin-barman-cloud."""
+    archive_sidecar: Image
+    """What the plug-in puts beside every database instance."""
+
+
+class ChaosImages(Model):
+    """Chaos Mesh."""
+
+    controller: Image
+    """chaos-mesh, the controller."""
+    daemon: Image
+    """chaos-daemon, privileged on every node."""
+    pause: Image
+    """What takes a pod's place while it is failed."""
+
+
 class ImagesSettings(Model):
     """One image per program."""
 
@@ -29,3 +53,9 @@ class ImagesSettings(Model):
     """Falco with its stock rules and the container plugin, on every node."""
     falcosidekick: Image
     """Falcosidekick: takes Falco's events and tells the outputs."""
+    backup: BackupImages | None = None
+    """Backups; None for the charts' own images by tag, which assurance high does not take."""
+    chaos: ChaosImages | None = None
+    """Game days; needed where `chaos.enabled` is on."""
+    collector: Image
+    """The OpenTelemetry collector with its contributed components: agents, gateway, audit reader."""

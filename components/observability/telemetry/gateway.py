@@ -3,7 +3,7 @@
 Guarantees: logs of a tenant go to Loki under that tenant alone, by the namespace the API server put the pod in; audit records go
 to Loki's `audit` and to every sink; a trace is kept whole or not at all, and always when a part of it failed, was denied or was
 slow. What a store or sink does not take waits on disk. Relies on: the mesh for whoever writes at the OTLP ports, the pipeline's
-own certificates at the TLS port; for Tempo its OTLP over HTTP.
+own certificates at the TLS port.
 """
 
 from collections.abc import Mapping
@@ -26,6 +26,7 @@ from components.observability.telemetry import redaction, schema, sinks
 from components.observability.telemetry.agents import origin
 from components.observability.telemetry.names import (
     AUDIT_LOGS,
+    AUDIT_PORT,
     BATCH,
     GATEWAY_HOST,
     LIMITER,
@@ -94,6 +95,7 @@ def _receivers() -> dict[str, Any]:
         "otlp/tls": {"protocols": {"grpc": {"endpoint": f"{HERE}:{TLS_PORT}", "tls": tls()}}},
         "otlp/mesh": {"protocols": {"grpc": {"endpoint": f"{HERE}:{OTLP_GRPC_PORT}", "include_metadata": True}}},
         "otlp/events": {"protocols": {"http": {"endpoint": f"{HERE}:{OTLP_HTTP_PORT}"}}},
+        "otlp/audit": {"protocols": {"grpc": {"endpoint": f"{HERE}:{AUDIT_PORT}"}}},
     }
 
 
@@ -132,6 +134,7 @@ def _pipelines(graph: Graph) -> dict[str, Any]:
     return {
         "logs/agents": logs("otlp/tls"),
         "logs/events": logs("otlp/events", "transform/events"),
+        "logs/read": logs("otlp/audit"),
         "logs/audit": {
             "receivers": ["routing/audit"],
             "processors": ["transform/audit", "batch"],
@@ -153,7 +156,7 @@ def _pipelines(graph: Graph) -> dict[str, Any]:
         "traces/kept": {
             "receivers": ["otlp/tls"],
             "processors": ["memory_limiter", "tail_sampling", "batch"],
-            "exporters": ["otlp_http/tempo"],
+            "exporters": ["otlp_grpc/tempo"],
         },
     }
 
@@ -193,8 +196,10 @@ def config(graph: Graph, region: str, places: Mapping[str, pulumi.Input[str]] | 
         "exporters": {
             **{f"otlp_http/loki-{tenant}": _loki(tenant) for tenant in log_tenants(graph)},
             **sinks.exporters(settings, region, places or {}),
-            "otlp_http/tempo": {
-                "endpoint": f"http://{service_host(OBSERVABILITY_NAMESPACE, TEMPO_SERVICE)}:{OTLP_HTTP_PORT}",
+            "otlp_grpc/tempo": {
+                "endpoint": f"{service_host(OBSERVABILITY_NAMESPACE, TEMPO_SERVICE)}:{OTLP_GRPC_PORT}",
+                # The proxies of both make it mutual TLS.
+                "tls": {"insecure": True},
                 "sending_queue": queue(),
                 "retry_on_failure": dict(RETRY),
             },

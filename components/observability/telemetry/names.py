@@ -10,6 +10,8 @@ READER: Final = "audit-reader"
 """Release, account and value of SERVICE_LABEL of what reads CloudWatch's log groups."""
 TLS_PORT: Final = 4316
 """Of the gateway: OTLP with the pipeline's own client certificates, outside of the mesh."""
+AUDIT_PORT: Final = 4319
+"""Of the gateway: OTLP from the audit reader alone, whose word on a record's origin counts."""
 METRICS_PORT, HEALTH_PORT = 8888, 13133
 PEERS: Final = f"{COLLECTOR}-peers"
 """Headless Service by which gateways find each other: a trace's spans are judged together by one of them."""
