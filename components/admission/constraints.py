@@ -25,7 +25,7 @@ IDENTITY_DRIVER: Final = "csi.spiffe.io"
 SECRETS_DRIVER: Final = "secrets-store.csi.k8s.io"
 VOLUMES_DRIVER: Final = "ebs.csi.aws.com"
 PROXY: Final = "istio-proxy"
-TOKEN_AUDIENCE: Final = "istio-ca"
+TOKEN_AUDIENCE: Final = "istio-ca"  # noqa: S105 - a name
 """Of the token the injector mounts for istiod; the API server takes it for nobody's."""
 NOT_THE_PLATFORMS_TO_MAKE: Final = (SYSTEM_NAMESPACE, "kube-public", "kube-node-lease", "cilium-secrets", "amazon-guardduty")
 PLATFORM: Final = tuple(sorted({*PLATFORM_NAMESPACES, *NOT_THE_PLATFORMS_TO_MAKE}))
@@ -56,9 +56,7 @@ MATCHES: Final[Mapping[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], 
     ),
     "authorizations": (("security.istio.io", ("AuthorizationPolicy",), ("authorizationpolicies",)),),
     "roles": (("rbac.authorization.k8s.io", ("Role", "RoleBinding"), ("roles", "rolebindings")),),
-    "bindings": (
-        ("rbac.authorization.k8s.io", ("ClusterRoleBinding", "RoleBinding"), ("clusterrolebindings", "rolebindings")),
-    ),
+    "bindings": (("rbac.authorization.k8s.io", ("ClusterRoleBinding", "RoleBinding"), ("clusterrolebindings", "rolebindings")),),
     "cluster-roles": (("rbac.authorization.k8s.io", ("ClusterRole",), ("clusterroles",)),),
 }
 """What controls are about: API group, kinds, and the resources (with subresources) that the webhook is asked about."""
@@ -109,9 +107,7 @@ def constraint(control: Control, name: str, parameters: Mapping[str, Any], **whe
     if set(parameters) != set(control.parameters):
         msg = f"{control.id}: wants the parameters {sorted(control.parameters)}, not {sorted(parameters)}"
         raise ValueError(msg)
-    kinds = [
-        {"apiGroups": [group], "kinds": list(names)} for match in control.match for group, names, _ in MATCHES[match]
-    ]
+    kinds = [{"apiGroups": [group], "kinds": list(names)} for match in control.match for group, names, _ in MATCHES[match]]
     spec: dict[str, Any] = {"enforcementAction": "deny", "match": {"kinds": kinds, **where}}
     if parameters:
         spec["parameters"] = dict(parameters)

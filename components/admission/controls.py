@@ -88,7 +88,7 @@ def exempt(graph: Graph, control: str) -> tuple[str, ...]:
     exemptions = graph.settings.guardrails.exemptions
     for name, one in sorted(exemptions.items()):
         if wrong := sorted(set(one.controls) - known):
-            msg = f"guardrails.exemptions.{name}.controls: {', '.join(wrong)}: name controls that hold everywhere: {sorted(known)}"
+            msg = f"guardrails.exemptions.{name}.controls: {', '.join(wrong)}: name some of {', '.join(sorted(known))}"
             raise ValueError(msg)
     in_force = graph.settings.guardrails.in_force(today())
     return tuple(sorted({namespace for one in in_force.values() if control in one.controls for namespace in one.namespaces}))

@@ -76,7 +76,9 @@ class GuardrailSettings(Model):
                 first = repository.split("/")[0]
                 if "@" in repository or ":" in repository.rpartition("/")[2] or "*" in repository or "." not in first:
                     yield Problem(
-                        ("extra_images", tenant), repository, "give <registry>/<repository> in full, without tag, digest or wildcard"
+                        ("extra_images", tenant),
+                        repository,
+                        "give <registry>/<repository> without tag, digest or wildcard",
                     )
 
     def in_force(self, day: dt.date) -> dict[str, ExemptionSettings]:

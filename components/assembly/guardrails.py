@@ -1,0 +1,72 @@
+"""Admission of one region: the floor, Gatekeeper with its constraints, Kyverno with its policies.
+
+Order: what may be refused is refused before the first tenant's pod. The floor needs nothing but the API server. The engines come
+after the mesh's own pods and before the tenants; constraints after their templates, of which Gatekeeper makes the kinds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.admission import floor, kyverno
+from components.admission.constraints import region_constraints, region_templates, tenant_constraints
+from components.admission.gatekeeper import Gatekeeper, GatekeeperArgs, monitor
+from components.admission.kyverno import Kyverno, KyvernoArgs
+from components.assembly.place import ClusterPlace
+from components.base import Component
+from components.manifests import AdmissionManifests, ManifestsArgs
+from components.settings.guardrails import today
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardrailsArgs:
+    """Admission of one region."""
+
+    place: ClusterPlace
+    after: Sequence[pulumi.Resource]
+    """Gates everything: namespaces and their rules, nodes and DNS, the monitoring kinds."""
+
+
+class Guardrails(Component, token="zerotrust:admission:Guardrails"):
+    """What may be made at all. `ready` is what the tenants' workloads depend on."""
+
+    ready: tuple[pulumi.Resource, ...]
+
+    def __init__(self, name: str, args: GuardrailsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        graph, region = args.place.graph, args.place.region
+        for gone in graph.settings.guardrails.over(today()):
+            pulumi.log.warn(f"guardrails.exemptions.{gone} is over and has no effect any more; remove it or renew it", self)
+        below = AdmissionManifests(
+            f"{name}-floor", ManifestsArgs(objects=floor.region_objects(graph), after=args.after), opts=self.child()
+        )
+        gatekeeper = Gatekeeper(f"{name}-gatekeeper", GatekeeperArgs(after=args.after), opts=self.child())
+        engine = Kyverno(f"{name}-kyverno", KyvernoArgs(after=args.after), opts=self.child())
+        templates = AdmissionManifests(
+            f"{name}-templates",
+            ManifestsArgs(objects=(monitor(), *region_templates()), after=gatekeeper.ready),
+            opts=self.child(),
+        )
+        constraints = AdmissionManifests(
+            f"{name}-constraints",
+            ManifestsArgs(objects=region_constraints(graph), after=[*templates.ready, *gatekeeper.ready]),
+            opts=self.child(),
+        )
+        policies = AdmissionManifests(
+            f"{name}-policies", ManifestsArgs(objects=kyverno.region_objects(graph), after=engine.ready), opts=self.child()
+        )
+        own = [
+            ready
+            for tenant in graph.tenants
+            for ready in AdmissionManifests(
+                f"{name}-tenant-{tenant}",
+                ManifestsArgs(
+                    objects=(*floor.tenant_objects(graph, region, tenant), *tenant_constraints(graph, region, tenant)),
+                    after=[*templates.ready, *gatekeeper.ready],
+                ),
+                opts=self.child(),
+            ).ready
+        ]
+        self.ready = (*below.ready, *constraints.ready, *policies.ready, *own)
+        self.register_outputs({})
