@@ -168,7 +168,8 @@ def test_a_changed_output_restarts_the_pods():
         deployment = one("Deployment", sidekick_objects(graph(runtime), SecretDelivery()))
         return str(deployment["spec"]["template"]["metadata"]["annotations"]["zerotrust.dev/config"])
 
-    assert len({stamp({}), stamp({"alert_minimum_priority": "error"}), stamp(EVERYTHING)}) == 3
+    changed = {**EVERYTHING, "alert_minimum_priority": "error"}
+    assert len({stamp({}), stamp({"alert_minimum_priority": "error"}), stamp(EVERYTHING), stamp(changed)}) == 4
 
 
 def named(policies: tuple[Policy, ...]) -> dict[tuple[str, str], Policy]:
