@@ -9,6 +9,8 @@ import pulumi_eks as eks
 from components.account.alarms import Alarms, AlarmsArgs
 from components.account.guards import Guards, GuardsArgs
 from components.account.region_guards import RegionGuards, RegionGuardsArgs
+from components.assembly.backup import RegionBackups, RegionBackupsArgs, Standing
+from components.backup.replication import copied_into
 from components.base import Component
 from components.context import RegionContext
 from components.edge.entry import Entry, EntryArgs, RegionEntry
@@ -75,6 +77,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
             self._interconnect(name, one, other)
         for here, peer in itertools.permutations(codes, 2):
             self._federate(name, here, peer)
+        self._copies()
         self._entry(name, home)
         self.audit_bucket = self.regions[home.region].evidence.worm.name
         self.register_outputs({"audit_bucket": self.audit_bucket})
@@ -179,6 +182,34 @@ class Platform(Component, token="zerotrust:platform:Platform"):
             ),
             opts=pulumi.ResourceOptions(parent=self, providers=[region.control_plane.kubernetes_provider]),
         )
+
+    def _copies(self) -> None:
+        """What fills each region's vault, and the second copy of what no region may lose alone."""
+        target = copied_into(sorted(self.regions)) if self.settings.backup.copy_to_other_region else {}
+        standing = {
+            code: Standing(
+                context=region.context,
+                provider=self.aws_providers[code],
+                backups=region.buckets.backups,
+                evidence=region.evidence.worm,
+                volumes=region.volumes,
+                backup_key_arn=region.backup_key_arn,
+                logs_key_arn=region.logs_key_arn,
+                data_key_arn=region.data_key_arn,
+            )
+            for code, region in sorted(self.regions.items())
+        }
+        for code in sorted(standing):
+            RegionBackups(
+                f"{code}-copies",
+                RegionBackupsArgs(
+                    settings=self.settings,
+                    here=standing[code],
+                    there=standing[target[code]] if code in target else None,
+                    protect=self.protected,
+                ),
+                opts=pulumi.ResourceOptions(parent=self, providers=[self.aws_providers[code]]),
+            )
 
     def _entry(self, name: str, home: RegionContext) -> None:
         edge = self.settings.edge

@@ -14,6 +14,7 @@ from components.assembly.place import Bucket, Buckets, ClusterPlace
 from components.assembly.services import Services, ServicesArgs, TargetGroups
 from components.audit.region_evidence import RegionEvidence, RegionEvidenceArgs
 from components.backup.buckets import RegionBuckets, RegionBucketsArgs
+from components.backup.volumes import VolumeVault, VolumeVaultArgs
 from components.base import Component
 from components.cluster.control_plane import ControlPlane, cluster_name, cluster_role_name
 from components.context import RegionContext
@@ -74,6 +75,7 @@ class Region(Component, token="zerotrust:region:Region"):
     backup_key_arn: pulumi.Output[str]
     vault_key_arn: pulumi.Output[str]
     buckets: RegionBuckets
+    volumes: VolumeVault
     cluster_name: pulumi.Output[str]
     load_balancer_dns_name: pulumi.Output[str]
 
@@ -112,9 +114,24 @@ class Region(Component, token="zerotrust:region:Region"):
             RegionBucketsArgs(
                 context=context,
                 audit=settings.audit,
+                backup=settings.backup,
+                observability=settings.observability,
                 backup_key_arn=self.backup_key_arn,
                 logs_key_arn=self.logs_key_arn,
                 custodians=(settings.account.security_contact_role,),
+                protect=args.protect,
+            ),
+            opts=self.child(),
+        )
+        self.volumes = VolumeVault(
+            f"{name}-volumes",
+            VolumeVaultArgs(
+                context=context,
+                settings=settings.backup,
+                audit=settings.audit,
+                key_arn=self.backup_key_arn,
+                custodians=(settings.account.security_contact_role,),
+                deployer=settings.account.deployer_role,
                 protect=args.protect,
             ),
             opts=self.child(),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components.audit.statements import Delivery, bucket_policy
+from components.audit.statements import Delivery, Keeper, bucket_policy
 from components.base import Component
 
 GLACIER_AFTER_DAYS = 90
@@ -14,10 +14,18 @@ GLACIER_LEAST_DAYS = 90
 NONCURRENT_DAYS = 30
 
 
-def lifecycle_rules(expire_after_days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
-    """Cheaper storage after 90 days where it pays, expiry, and the remains of uploads and old versions."""
+def lifecycle_rules(
+    expire_after_days: int, *, noncurrent_days: int = NONCURRENT_DAYS, cold_storage: bool = True
+) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
+    """Cheaper storage after 90 days where it pays, expiry, and the remains of uploads and old versions.
+
+    Args:
+        expire_after_days: days after which an object goes.
+        noncurrent_days: days after which a version goes that something newer, or a deletion, stands before.
+        cold_storage: whether what is kept long enough becomes Glacier Instant Retrieval.
+    """
     cold = [aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=GLACIER_AFTER_DAYS, storage_class="GLACIER_IR")]
-    pays = expire_after_days >= GLACIER_AFTER_DAYS + GLACIER_LEAST_DAYS
+    pays = cold_storage and expire_after_days >= GLACIER_AFTER_DAYS + GLACIER_LEAST_DAYS
     return [
         aws.s3.BucketLifecycleConfigurationRuleArgs(
             id="keep-then-expire",
@@ -26,7 +34,7 @@ def lifecycle_rules(expire_after_days: int) -> list[aws.s3.BucketLifecycleConfig
             transitions=cold if pays else None,
             expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=expire_after_days),
             noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                noncurrent_days=NONCURRENT_DAYS
+                noncurrent_days=noncurrent_days
             ),
             abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
                 days_after_initiation=7
@@ -53,6 +61,7 @@ def harden(
     key_arn: pulumi.Input[str] | None,
     custodians: Sequence[str],
     deliveries: Sequence[Delivery],
+    keepers: Sequence[Keeper] = (),
 ) -> aws.s3.BucketPolicy:
     """Encryption, no public access, no ACLs, and the policy; what writes to the bucket waits for the policy.
 
@@ -63,6 +72,7 @@ def harden(
         key_arn: the KMS key; None encrypts with SSE-S3, for deliverers that take nothing else.
         custodians: role ARNs that may remove what no lock holds.
         deliveries: who may write.
+        keepers: who may hide what below which prefix.
     """
     default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
         sse_algorithm="AES256" if key_arn is None else "aws:kms", kms_master_key_id=key_arn
@@ -95,7 +105,7 @@ def harden(
     return aws.s3.BucketPolicy(
         f"{name}-policy",
         bucket=bucket.bucket,
-        policy=pulumi.Output.json_dumps(bucket_policy(bucket.arn, custodians, key_arn, deliveries)),
+        policy=pulumi.Output.json_dumps(bucket_policy(bucket.arn, custodians, key_arn, deliveries, keepers)),
         # S3 answers concurrent changes of policy and public access block with a conflict.
         opts=component.child(depends_on=[block]),
     )

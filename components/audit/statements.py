@@ -15,6 +15,7 @@ writes to the WORM bucket; the rest lands in a `LandingBucket`, from which S3 re
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -26,13 +27,26 @@ Delivery = Callable[[pulumi.Input[str]], list[Statement]]
 """Given the bucket's ARN, the statements that let one deliverer write."""
 
 LEAST_TLS = "1.2"
+HIDING = "s3:DeleteObject"
+"""Without a version id it puts a marker before an object: what was there stays, and its lock with it."""
 REMOVAL = (
-    "s3:DeleteObject",
     "s3:DeleteObjectVersion",
     "s3:PutObjectRetention",
     "s3:PutObjectLegalHold",
     "s3:BypassGovernanceRetention",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeper:
+    """Who tidies up after itself: roles that may hide current objects below one prefix, and remove no version."""
+
+    sid: str
+    """Letters and digits."""
+    prefix: str
+    """With its slash; empty for the whole bucket."""
+    roles: tuple[str, ...]
+    """ARNs or patterns of ARNs; a role need not exist yet, the condition compares text."""
 
 
 def _objects(bucket: pulumi.Input[str], prefix: str) -> pulumi.Output[str]:
@@ -54,8 +68,31 @@ def _deny(sid: str, actions: Sequence[str], bucket: pulumi.Input[str], condition
     }
 
 
-def refusals(bucket: pulumi.Input[str], custodians: Sequence[str], key_arn: pulumi.Input[str] | None) -> list[Statement]:
-    """What nobody may do: speak without TLS (S3-04), speak old TLS, remove evidence, encrypt with a foreign key.
+def _hiding(bucket: pulumi.Input[str], custodians: Sequence[str], keepers: Sequence[Keeper]) -> list[Statement]:
+    """Nobody hides an object but the custodians, and below a keeper's prefix that keeper.
+
+    One statement for each keeper, and one for everything outside of their prefixes.
+    """
+
+    def refuse(sid: str, roles: Sequence[str], **where: Any) -> Statement:
+        condition = {"ArnNotLike": {"aws:PrincipalArn": sorted(roles)}}
+        return {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": [HIDING], **where, "Condition": condition}
+
+    own = [refuse(each.sid, [*custodians, *each.roles], Resource=[_objects(bucket, each.prefix)]) for each in keepers]
+    if any(not each.prefix for each in keepers):
+        return own
+    if not keepers:
+        return [refuse("RefuseHiding", custodians, Resource=[_objects(bucket, "")])]
+    return [refuse("RefuseHiding", custodians, NotResource=[_objects(bucket, each.prefix) for each in keepers]), *own]
+
+
+def refusals(
+    bucket: pulumi.Input[str],
+    custodians: Sequence[str],
+    key_arn: pulumi.Input[str] | None,
+    keepers: Sequence[Keeper] = (),
+) -> list[Statement]:
+    """What nobody may do: speak without TLS (S3-04), speak old TLS, remove or hide evidence, encrypt with a foreign key.
 
     Lifecycle expiry is S3's own act and not subject to the policy, so old evidence still goes when its time is over.
 
@@ -63,6 +100,7 @@ def refusals(bucket: pulumi.Input[str], custodians: Sequence[str], key_arn: pulu
         bucket: the bucket's ARN.
         custodians: role ARNs that may still remove evidence that no lock holds.
         key_arn: the only KMS key that an upload may name; None for SSE-S3, where none may.
+        keepers: who may hide what below which prefix.
     """
     # Condition operators of one statement are joined by AND: absent headers pass and get the bucket's default.
     header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
@@ -73,6 +111,7 @@ def refusals(bucket: pulumi.Input[str], custodians: Sequence[str], key_arn: pulu
         _deny("RefusePlaintext", ("s3:*",), bucket, {"Bool": {"aws:SecureTransport": "false"}}),
         _deny("RefuseOldTls", ("s3:*",), bucket, {"NumericLessThan": {"s3:TlsVersion": LEAST_TLS}}),
         _deny("RefuseRemoval", REMOVAL, bucket, {"ArnNotEquals": {"aws:PrincipalArn": sorted(custodians)}}),
+        *_hiding(bucket, custodians, keepers),
         _deny("RefuseForeignKey", ("s3:PutObject",), bucket, foreign),
     ]
 
@@ -155,7 +194,8 @@ def bucket_policy(
     custodians: Sequence[str],
     key_arn: pulumi.Input[str] | None,
     deliveries: Sequence[Delivery],
+    keepers: Sequence[Keeper] = (),
 ) -> dict[str, Any]:
     """The whole bucket policy: refusals first, then what each deliverer may."""
     allowed = [statement for delivery in deliveries for statement in delivery(bucket)]
-    return {"Version": "2012-10-17", "Statement": [*refusals(bucket, custodians, key_arn), *allowed]}
+    return {"Version": "2012-10-17", "Statement": [*refusals(bucket, custodians, key_arn, keepers), *allowed]}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.audit.hardened import harden, lifecycle_rules, versioning
-from components.audit.statements import Delivery
+from components.audit.hardened import NONCURRENT_DAYS, harden, lifecycle_rules, versioning
+from components.audit.statements import Delivery, Keeper
 from components.base import Component
 from components.context import RegionContext
 from components.settings.account import AuditSettings
@@ -33,6 +33,10 @@ class WormBucketArgs:
     custodians: tuple[str, ...]
     """Role ARNs that may remove what no lock holds any more: the break-glass role."""
     deliveries: tuple[Delivery, ...] = ()
+    keepers: tuple[Keeper, ...] = ()
+    """Who may hide what is its own; every version stays locked all the same."""
+    days: int | None = None
+    """Days of the lock; None for the audit's."""
     label: str = ""
     """The part of the name after the purpose, where a region has several."""
     protect: bool = True
@@ -43,11 +47,13 @@ class WormBucket(Component, token="zerotrust:audit:WormBucket"):
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
+    versions: aws.s3.BucketVersioning
+    """What replication of the bucket waits for."""
 
     def __init__(self, name: str, args: WormBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         physical = args.context.bucket("-".join(part for part in (args.purpose, args.label) if part))
-        days = args.settings.worm_retention_days
+        days = args.settings.worm_retention_days if args.days is None else args.days
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
             bucket=physical,
@@ -56,7 +62,7 @@ class WormBucket(Component, token="zerotrust:audit:WormBucket"):
             tags=args.context.tagged(physical, purpose=args.purpose),
             opts=self.child(protect=args.protect),
         )
-        versions = versioning(self, name, bucket)
+        versions = self.versions = versioning(self, name, bucket)
         lock = aws.s3.BucketObjectLockConfiguration(
             f"{name}-lock",
             bucket=bucket.bucket,
@@ -67,11 +73,23 @@ class WormBucket(Component, token="zerotrust:audit:WormBucket"):
             ),
             opts=self.child(depends_on=[versions], protect=args.protect),
         )
-        policy = harden(self, name, bucket, key_arn=args.key_arn, custodians=args.custodians, deliveries=args.deliveries)
+        policy = harden(
+            self,
+            name,
+            bucket,
+            key_arn=args.key_arn,
+            custodians=args.custodians,
+            deliveries=args.deliveries,
+            keepers=args.keepers,
+        )
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=bucket.bucket,
-            rules=lifecycle_rules(days + GRACE_DAYS),
+            rules=lifecycle_rules(
+                days + GRACE_DAYS,
+                # A keeper's own marker frees the version as soon as the lock does.
+                noncurrent_days=days if args.keepers else NONCURRENT_DAYS,
+            ),
             opts=self.child(depends_on=[versions]),
         )
         self.name = pulumi.Output.all(policy.bucket, lock.bucket).apply(lambda names: str(names[0]))

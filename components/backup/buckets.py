@@ -1,27 +1,75 @@
 """What a region's cluster writes and must not lose with it: a locked bucket of backups, and the stores of logs and traces.
 
-Guarantees: backups cannot be removed before their time, by whatever holds the writer's role (S3-05); logs and traces are
-encrypted with the region's logs key and expire. Relies on: the region's backup and logs keys.
+Guarantees: a backup's versions cannot be removed before their time, by whatever holds the writer's role (S3-05); who writes
+may hide what is its own, below its own prefix, so that Velero and PostgreSQL's archive can tidy up; logs and traces are
+encrypted with the region's logs key, deleted by who stores them, and expire in any case. Relies on: the region's keys.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_aws as aws
 
-from components.audit.hardened import harden, versioning
-from components.audit.worm import WormBucket, WormBucketArgs
+from components.audit.hardened import harden, lifecycle_rules, versioning
+from components.audit.statements import Keeper
+from components.audit.worm import GRACE_DAYS, WormBucket, WormBucketArgs
 from components.base import Component
 from components.context import RegionContext
+from components.graph.names import BACKUP_NAMESPACE, LOKI_SERVICE, OBSERVABILITY_NAMESPACE, TEMPO_SERVICE
 from components.settings.account import AuditSettings
+from components.settings.backup import BackupSettings
+from components.settings.observability import ObservabilitySettings, TenantLogSettings
+
+VELERO: Final = "velero"
+VELERO_PREFIX: Final = "velero/"
+DATABASES_PREFIX: Final = "databases/"
+WRITERS: Final = {"logs": LOKI_SERVICE, "traces": TEMPO_SERVICE}
+"""Service account, in the observability namespace, of who stores each kind."""
+RECALLED_DAYS: Final = 7
+"""Days a deleted log or trace can still be brought back."""
+
+
+def writer_role(context: RegionContext, namespace: str, account: str) -> str:
+    """ARN of the role that Pod Identity gives a service account (`components.cluster.pod_identity` names it so)."""
+    return context.arn("iam", f"role/{context.physical(context.region, namespace, account)}", regional=False)
+
+
+def backup_keepers(context: RegionContext) -> tuple[Keeper, ...]:
+    """Velero in its prefix; in the databases' prefix the region's own pod roles, of which each is confined to its folder.
+
+    Vault's snapshots are nobody's to hide: they expire.
+    """
+    velero = writer_role(context, BACKUP_NAMESPACE, VELERO)
+    pods = context.arn("iam", f"role/{context.organization}-{context.environment}-{context.region}-*", regional=False)
+    return (
+        Keeper(sid="RefuseHidingVelero", prefix=VELERO_PREFIX, roles=(velero,)),
+        Keeper(sid="RefuseHidingDatabases", prefix=DATABASES_PREFIX, roles=(pods,)),
+    )
+
+
+def telemetry_keepers(context: RegionContext, purpose: str) -> tuple[Keeper, ...]:
+    """Who stores logs or traces deletes them when their time is over; tenants' times differ."""
+    role = writer_role(context, OBSERVABILITY_NAMESPACE, WRITERS[purpose])
+    return (Keeper(sid="RefuseHiding", prefix="", roles=(role,)),)
+
+
+def telemetry_days(settings: ObservabilitySettings, purpose: str) -> int:
+    """The longest any line or trace is kept: the bucket's own expiry comes after it, for what its writer forgot."""
+    if purpose == "traces":
+        return settings.traces.retention_days
+    kept = [limits.retention_days for limits in settings.logs.tenants.values()]
+    return max([TenantLogSettings().retention_days, *kept])
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegionBucketsArgs:
-    """Whose data, and under which keys."""
+    """Whose data, for how long, and under which keys."""
 
     context: RegionContext
     audit: AuditSettings
+    backup: BackupSettings
+    observability: ObservabilitySettings
     backup_key_arn: pulumi.Input[str]
     logs_key_arn: pulumi.Input[str]
     custodians: tuple[str, ...]
@@ -45,6 +93,8 @@ class RegionBuckets(Component, token="zerotrust:backup:RegionBuckets"):
                 purpose="backup",
                 key_arn=args.backup_key_arn,
                 custodians=args.custodians,
+                keepers=backup_keepers(args.context),
+                days=args.backup.lock_days,
                 protect=args.protect,
             ),
             opts=self.child(),
@@ -61,5 +111,22 @@ class RegionBuckets(Component, token="zerotrust:backup:RegionBuckets"):
             tags=args.context.tagged(physical, purpose=purpose),
             opts=self.child(protect=args.protect),
         )
-        versioning(self, name, bucket)
-        return harden(self, name, bucket, key_arn=args.logs_key_arn, custodians=args.custodians, deliveries=())
+        versions = versioning(self, name, bucket)
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.bucket,
+            # Not to Glacier: its least object size and its least 90 days make small chunks dearer.
+            rules=lifecycle_rules(
+                telemetry_days(args.observability, purpose) + GRACE_DAYS, noncurrent_days=RECALLED_DAYS, cold_storage=False
+            ),
+            opts=self.child(depends_on=[versions]),
+        )
+        return harden(
+            self,
+            name,
+            bucket,
+            key_arn=args.logs_key_arn,
+            custodians=args.custodians,
+            deliveries=(),
+            keepers=telemetry_keepers(args.context, purpose),
+        )

@@ -26,6 +26,22 @@ RELOADED: Final = {"cnpg.io/reload": ""}
 OUTSIDE_THE_MESH: Final = {"sidecar.istio.io/inject": "false"}
 
 
+ARCHIVER: Final = "barman-cloud.cloudnative-pg.io"
+"""The plug-in that archives, as the operator knows it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """Where a database's log goes; None of it where `Postgres.archive` is None."""
+
+    timeout_seconds: int
+    """A segment that is not full is archived after this time."""
+
+    def plugin(self, database: str) -> dict[str, Any]:
+        """The Cluster's entry: the ObjectStore bears the database's name."""
+        return {"name": ARCHIVER, "isWALArchiver": True, "parameters": {"barmanObjectName": database}}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
     """One database cluster."""
@@ -43,6 +59,8 @@ class Postgres:
     issuer: Issuer = OWN
     login: Literal["certificate_and_password", "certificate"] = "certificate_and_password"
     """`certificate`: the common name is the user and nothing else is asked, for the one client of a platform database."""
+    archive: Archive | None = None
+    """Where its log goes."""
 
     @property
     def database(self) -> str:
@@ -211,6 +229,7 @@ def cluster_spec(wanted: Postgres) -> dict[str, Any]:
                 "labelSelector": {"matchLabels": {"cnpg.io/cluster": wanted.name, "cnpg.io/podRole": "instance"}},
             }
         ],
+        **({"plugins": [wanted.archive.plugin(wanted.name)]} if wanted.archive is not None else {}),
         "monitoring": {"tls": {"enabled": True}},
         "logLevel": "info",
     }
@@ -234,6 +253,7 @@ def _postgresql(wanted: Postgres) -> dict[str, Any]:
             "log_connections": "on",
             "log_disconnections": "on",
             "log_statement": "ddl",
+            **({"archive_timeout": f"{wanted.archive.timeout_seconds}s"} if wanted.archive is not None else {}),
         },
     }
     if wanted.instances >= SYNCHRONOUS_FROM:
