@@ -19,12 +19,16 @@ from components.graph.model import Graph
 from components.graph.names import (
     GATEWAYS,
     ISSUER_NAMESPACE,
+    LOKI_SERVICE,
     NAMESPACE_LABEL,
+    OBSERVABILITY_NAMESPACE,
+    PROMETHEUS,
     RATE_LIMIT_NAMESPACE,
     RATE_LIMIT_SERVICE,
     SERVICE_LABEL,
     SPIRE_CLASS,
     TENANT_LABEL,
+    TEMPO_SERVICE,
 )
 from components.identity.issuer import POD_LABELS, SERVICE_ACCOUNT
 from components.manifests import Manifest, manifest
@@ -32,6 +36,9 @@ from components.manifests import Manifest, manifest
 API: Final = "spire.spiffe.io/v1alpha1"
 ID_TEMPLATE: Final = "spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}"
 """The only form Istio's rules match (`components.graph.identity`)."""
+
+MONITORING: Final = ("alertmanager", "grafana", LOKI_SERVICE, PROMETHEUS, TEMPO_SERVICE)
+"""Accounts of the metrics', logs' and traces' stores; Alertmanager, outside the mesh, proves itself to Vault."""
 
 
 def registration_name(namespace: str, account: str) -> str:
@@ -64,6 +71,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     parts: list[tuple[str, str, Mapping[str, str]]] = [
         *((gateway.namespace, gateway.name, gateway.selector) for gateway in GATEWAYS),
         (RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE, {SERVICE_LABEL: RATE_LIMIT_SERVICE}),
+        *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in MONITORING),
     ]
     if graph.runs_issuer(region):
         parts.append((ISSUER_NAMESPACE, SERVICE_ACCOUNT, POD_LABELS))

@@ -17,11 +17,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from components.graph.names import (
+    GATEWAYS,
+    ISSUER_NAMESPACE,
+    MESH_NAMESPACE,
     NODE_TELEMETRY_NAMESPACE,
     OBSERVABILITY_NAMESPACE,
     PROMETHEUS,
     PROXY_METRICS_PORT,
+    RATE_LIMIT_NAMESPACE,
+    RATE_LIMIT_SERVICE,
     SERVICE_LABEL,
+    SPIRE_SERVER_NAMESPACE,
+    SPIRE_SYSTEM_NAMESPACE,
 )
 from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, manifest
@@ -32,6 +39,7 @@ FULL_NAME: Final = "monitoring"
 SERVICE: Final = f"{FULL_NAME}-prometheus"
 INSTANCES: Final = 2
 PORT: Final = 9090
+ISTIOD_METRICS_PORT, SPIRE_METRICS_PORT = 15014, 9988
 METRICS_PATH: Final = "/stats/prometheus"
 EVERYTHING: Final = {
     f"{kind}SelectorNilUsesHelmValues": False for kind in ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
@@ -87,7 +95,6 @@ def prometheus_values(settings: MetricsSettings, *, cluster: str, region: str, s
             "remoteWrite": remote_write(settings, region),
             "enableRemoteWriteReceiver": False,
             "enableAdminAPI": False,
-            "arbitraryFSAccessThroughSMs": {"deny": True},
             "podMetadata": {"annotations": dict(PROXY_ANNOTATIONS)},
             "podAntiAffinity": "hard",
             "podAntiAffinityTopologyKey": "topology.kubernetes.io/zone",
@@ -170,21 +177,45 @@ def chart_values(*, prometheus: dict[str, Any], alertmanager: dict[str, Any], gr
     }
 
 
-def proxy_monitor() -> Manifest:
-    """Scrapes the meshed parts of the telemetry at their proxies, which add the application's own metrics."""
-    relabel = [
-        {"sourceLabels": ["__meta_kubernetes_pod_ip"], "targetLabel": "__address__", "replacement": f"$1:{PROXY_METRICS_PORT}"},
-        {"sourceLabels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"], "targetLabel": "job"},
-    ]
+def _pod_monitor(name: str, namespace: str, selector: dict[str, Any], endpoint: dict[str, Any]) -> Manifest:
+    relabel = [{"sourceLabels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"], "regex": "(.+)", "targetLabel": "job"}]
     return manifest(
         "monitoring.coreos.com/v1",
         "PodMonitor",
-        "telemetry-proxies",
+        name,
         namespace=OBSERVABILITY_NAMESPACE,
         spec={
-            "selector": {"matchExpressions": [{"key": SERVICE_LABEL, "operator": "In", "values": sorted(MESHED)}]},
-            "podMetricsEndpoints": [
-                {"port": "http-envoy-prom", "path": METRICS_PATH, "interval": "30s", "relabelings": relabel},
-            ],
+            "namespaceSelector": {"matchNames": [namespace]},
+            "selector": selector,
+            "podMetricsEndpoints": [{"interval": "30s", **endpoint, "relabelings": [*endpoint.get("relabelings", ()), *relabel]}],
         },
+    )
+
+
+def core_monitors() -> tuple[Manifest, ...]:
+    """What scrapes the parts whose charts bring no monitor: the mesh's, SPIRE's, the limiter's, and the telemetry's own."""
+    proxy = {
+        "port": "http-envoy-prom",
+        "path": METRICS_PATH,
+        "relabelings": [
+            {
+                "sourceLabels": ["__meta_kubernetes_pod_ip"],
+                "targetLabel": "__address__",
+                "replacement": f"$1:{PROXY_METRICS_PORT}",
+            }
+        ],
+    }
+    meshed = {"matchExpressions": [{"key": SERVICE_LABEL, "operator": "In", "values": sorted(MESHED)}]}
+    return (
+        _pod_monitor("telemetry", OBSERVABILITY_NAMESPACE, meshed, proxy),
+        *(_pod_monitor(gateway.name, gateway.namespace, {"matchLabels": gateway.selector}, proxy) for gateway in GATEWAYS),
+        _pod_monitor("limiter", RATE_LIMIT_NAMESPACE, {"matchLabels": {SERVICE_LABEL: RATE_LIMIT_SERVICE}}, proxy),
+        _pod_monitor("issuer", ISSUER_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "keycloakx"}}, proxy),
+        _pod_monitor("istiod", MESH_NAMESPACE, {"matchLabels": {"app": "istiod"}}, {"portNumber": ISTIOD_METRICS_PORT}),
+        _pod_monitor(
+            "spire-server", SPIRE_SERVER_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "server"}}, {"portNumber": SPIRE_METRICS_PORT}
+        ),
+        _pod_monitor(
+            "spire-agent", SPIRE_SYSTEM_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "agent"}}, {"portNumber": SPIRE_METRICS_PORT}
+        ),
     )

@@ -144,9 +144,3 @@ def loki_reads() -> tuple[str, ...]:
     """What is asked of Loki: queries and labels; nothing that writes, deletes or shows how it is set up."""
     asked = ("labels", "label/*", "query", "query_range", "series", "index/*", "patterns", "detected_fields", "format_query")
     return tuple(f"/loki/api/v1/{path}" for path in (*asked, "detected_labels"))
-
-
-def registrations() -> tuple[tuple[str, str, dict[str, str]], ...]:
-    """Namespace, account and labels of what must have an identity here, as SPIRE's registrations take them."""
-    names = ("alertmanager", "grafana", LOKI_SERVICE, PROMETHEUS, TEMPO_SERVICE)
-    return tuple((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in names)
