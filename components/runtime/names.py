@@ -22,8 +22,10 @@ LOG_TENANT: Final = "security"
 SECRETS_PATH: Final = "falcosidekick/outputs"
 """Below the engine of the platform's own secrets in Vault."""
 SLACK_KEY, PAGERDUTY_KEY = "slack_webhook_url", "pagerduty_routing_key"
-SECRETS_DIRECTORY: Final = "/vault/secrets"
+SECRETS_DIRECTORY: Final = "/var/run/secrets/vault"
 """Where an agent beside the application writes what it fetched, in every pod that has one."""
+FETCHED: Final = (f"{SECRETS_DIRECTORY}/", "/run/secrets/vault/", "/run/vault/login/")
+"""The same by both its names, and where the agent finds what it logs in with."""
 
 
 def events_host() -> str:

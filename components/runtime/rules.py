@@ -17,7 +17,7 @@ import yaml
 
 from components.graph.model import Graph, Workload
 from components.graph.names import SERVICE_LABEL, SPIRE_SOCKET_FILE
-from components.runtime.names import SECRETS_DIRECTORY
+from components.runtime.names import FETCHED
 from components.settings.runtime import EXECUTABLE
 
 ENGINE: Final = "0.57.0"
@@ -40,11 +40,10 @@ BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "spiffe-helper": ("spiffe-helper",),
     "valkey": ("valkey-server", "valkey-cli", "valkey-check-rdb", "valkey-check-aof"),
-    "vault-agent": ("vault",),
-    "vault-agent-init": ("vault",),
+    "vault-agent": ("vault", "sh"),
 }
 """Containers in a tenant's namespace that the platform puts there → what runs in them. PostgreSQL starts what it archives with
-by a shell (`archive_command`, PostgreSQL's documentation, 25.3)."""
+by a shell (`archive_command`, PostgreSQL's documentation, 25.3); the agent's probe is a shell's."""
 JOBS: Final[Mapping[str, str]] = dict.fromkeys(("bootstrap-controller", "full-recovery", "initdb", "join"), "postgres")
 """Containers of the database operator's jobs → whose processes they run."""
 
@@ -71,7 +70,8 @@ def context(trust_domain: str) -> str:
     return (
         f" | spiffe=spiffe://{trust_domain}/ns/%k8s.ns.name/sa/%k8s.pod.label[{SERVICE_LABEL}]"
         " ns=%k8s.ns.name pod=%k8s.pod.name container=%container.name image=%container.image.repository"
-        " process=%proc.name exe=%proc.exepath parent=%proc.pname command=%proc.cmdline user=%user.uid event=%evt.type"
+        " process=%proc.name exe=%proc.exepath parent=%proc.pname command=%proc.cmdline"
+        " user=%user.name uid=%user.uid event=%evt.type"
     )
 
 
@@ -111,7 +111,7 @@ def model(graph: Graph, region: str) -> list[dict[str, Any]]:
         {"macro": "zt_spawned", "condition": "(evt.type in (execve, execveat) and evt.rawres = 0)"},
         {"macro": "zt_api_server", "condition": f'fd.sip = "{api}"'},
         {"macro": "zt_spire_socket", "condition": f'fd.name endswith "/{SPIRE_SOCKET_FILE}"'},
-        {"macro": "zt_fetched_secret", "condition": f'fd.name startswith "{SECRETS_DIRECTORY}/"'},
+        {"macro": "zt_fetched_secret", "condition": _any(f'fd.name startswith "{folder}"' for folder in FETCHED)},
     ]
     for workload in workloads:
         macro = macro_of(workload)

@@ -48,13 +48,13 @@ PAST_THE_PROXY: Final = (443, VAULT_PORT, ALERTMANAGER_PORT)
 
 @dataclass(frozen=True, kw_only=True)
 class SecretDelivery:
-    """What brings the secrets into the pod: an agent that writes the file `config.yaml` into `/vault/secrets` from a template."""
+    """What brings the secrets into the pod: an agent that writes `config.yaml` into SECRETS_DIRECTORY from a template."""
 
     init_containers: Sequence[Mapping[str, Any]] = ()
     containers: Sequence[Mapping[str, Any]] = ()
     volumes: Sequence[Mapping[str, Any]] = ()
     volume_mounts: Sequence[Mapping[str, Any]] = ()
-    """What the application's own container mounts at `/vault/secrets`."""
+    """What the application's own container mounts there."""
 
 
 @dataclass(frozen=True, kw_only=True)

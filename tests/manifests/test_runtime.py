@@ -32,7 +32,7 @@ def objects(outputs: str) -> tuple[dict[str, Any], ...]:
     graph = Graph.of(load({**document, "runtime": OUTPUTS[outputs]}))
     brought = SecretDelivery(
         volumes=({"name": "secrets", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},),
-        volume_mounts=({"name": "secrets", "mountPath": "/vault/secrets", "readOnly": True},),
+        volume_mounts=({"name": "secrets", "mountPath": "/var/run/secrets/vault", "readOnly": True},),
     )
     return (
         *platform_namespaces(graph.settings),

@@ -122,7 +122,10 @@ def test_no_secret_stands_in_the_configuration_and_none_is_kept_by_kubernetes():
     assert ".Data.data.pagerduty_routing_key" in text
     objects = sidekick_objects(graph(EVERYTHING), SecretDelivery())
     assert not {"ConfigMap", "Secret"} & {item["kind"] for item in objects}
-    assert one("Deployment", objects)["spec"]["template"]["spec"]["containers"][0]["args"] == ["-c", "/vault/secrets/config.yaml"]
+    assert one("Deployment", objects)["spec"]["template"]["spec"]["containers"][0]["args"] == [
+        "-c",
+        "/var/run/secrets/vault/config.yaml",
+    ]
 
 
 def test_an_output_whose_secret_nobody_brings_is_refused():
@@ -143,7 +146,7 @@ def test_what_the_agent_brings_stands_in_the_pod():
         init_containers=({"name": "vault-agent-init"},),
         containers=({"name": "vault-agent"},),
         volumes=({"name": "secrets"},),
-        volume_mounts=({"name": "secrets", "mountPath": "/vault/secrets"},),
+        volume_mounts=({"name": "secrets", "mountPath": "/var/run/secrets/vault"},),
     )
     pod = one("Deployment", sidekick_objects(graph(EVERYTHING), delivery))["spec"]["template"]["spec"]
     assert [item["name"] for item in pod["initContainers"]] == ["vault-agent-init"]
