@@ -32,6 +32,7 @@ from components.mesh.objects import tenant_objects as mesh_objects
 from components.tenancy.namespace import namespace_objects
 from components.tenancy.stores import store_monitors, store_objects
 from components.tenancy.workloads import workload_monitor, workload_objects
+from components.vault.delivery import delivery, delivery_objects
 
 Layer = Literal["namespace", "identity", "decision", "risk", "network", "mesh", "stores", "workloads", "monitors"]
 BEFORE: Final[Mapping[Layer, tuple[Layer, ...]]] = {
@@ -72,13 +73,22 @@ def _risk(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
 
 def _workloads(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
     image = graph.settings.images.opa
-    return tuple(
+    deployed = (
         each
         for workload in graph.workloads_of(tenant, region)
+        for fetched in [delivery(graph, region, workload)]
         for each in workload_objects(
-            graph, region, workload, sidecars=[opa_container(image, workload)], volumes=opa_volumes(workload)
+            graph,
+            region,
+            workload,
+            sidecars=[opa_container(image, workload)],
+            helpers=fetched.containers,
+            volumes=[*opa_volumes(workload), *fetched.volumes],
+            mounts=fetched.mounts,
+            variables=fetched.variables,
         )
     )
+    return (*delivery_objects(graph, region, tenant), *deployed)
 
 
 def _monitors(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:

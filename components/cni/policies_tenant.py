@@ -22,7 +22,11 @@ from components.graph.names import (
     POSTGRES_PORT,
     SERVICE_LABEL,
     VALKEY_PORT,
+    VAULT_NAMESPACE,
+    VAULT_PORT,
+    VAULT_SERVICE,
     Gateway,
+    service_host,
 )
 from components.network.addresses import Tier, eastwest_address, subnet_cidr
 
@@ -37,6 +41,12 @@ DATABASE_LABEL: Final = "cnpg.io/cluster"
 
 ISTIOD: Final = Pods(namespace=MESH_NAMESPACE, labels={"app": "istiod"})
 DATABASE_OPERATOR: Final = Pods(namespace=DATABASE_OPERATOR_NAMESPACE, labels={SERVICE_LABEL: "cloudnative-pg"})
+VAULT: Final = Pods(
+    namespace=VAULT_NAMESPACE,
+    labels={SERVICE_LABEL: VAULT_SERVICE, "component": "server"},
+    service_account=VAULT_SERVICE,
+    stateful=True,
+)
 TO_ISTIOD: Final = (
     Flow(peer=ISTIOD, ports=(ISTIOD_PORT,)),
     Flow(peer=Lookups(names=(dns.istiod_host(),))),
@@ -87,6 +97,8 @@ def _policies(graph: Graph, region: str, tenant: str) -> Iterator[Policy]:
         yield Policy(name=f"mesh-{tenant}", subject=ISTIOD, ingress=(Flow(peer=Pods(namespace=tenant), ports=(ISTIOD_PORT,)),))
     for workload in workloads:
         yield from _service(graph, region, workload)
+        if graph.fetches(workload):
+            yield from _fetching(workload)
     for store in graph.stores_of(tenant):
         yield from _store(graph, region, store)
         yield from (_used(edge) for edge in graph.data_to(store) if region in edge.service.regions)
@@ -138,6 +150,14 @@ def _user(edge: Data) -> Policy:
 def _used(edge: Data) -> Policy:
     flow = Flow(peer=workload_pods(edge.service), ports=(edge.store.port,))
     return Policy(name=f"stored-{edge.key}", subject=store_pods(edge.store), ingress=(flow,))
+
+
+def _fetching(workload: Workload) -> Iterator[Policy]:
+    """A workload to which Vault has something to give, and Vault's side of it."""
+    pods, port = workload_pods(workload), (VAULT_PORT,)
+    names = Lookups(names=(service_host(VAULT_NAMESPACE, VAULT_SERVICE),))
+    yield Policy(name=f"vault-{workload.name}", subject=pods, egress=(Flow(peer=VAULT, ports=port), Flow(peer=names)))
+    yield Policy(name=f"fetched.{workload.tenant}.{workload.name}", subject=VAULT, ingress=(Flow(peer=pods, ports=port),))
 
 
 def _egress(edge: Egress) -> Iterator[Policy]:

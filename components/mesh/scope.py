@@ -9,10 +9,14 @@ from typing import Any, Final
 from components.graph.model import Data, Graph, Workload
 from components.graph.names import (
     CLUSTER_DOMAIN,
+    COLLECTOR,
     EGRESS,
     MESH_NAMESPACE,
+    OBSERVABILITY_NAMESPACE,
     RATE_LIMIT_NAMESPACE,
     SERVICE_LABEL,
+    VAULT_NAMESPACE,
+    VAULT_SERVICE,
     every_region_host,
     service_host,
 )
@@ -23,7 +27,11 @@ from components.mesh.kinds import gateway_host, istio, unique
 OPA_HOST: Final = "opa-ext-authz.internal"
 """The name that stands for the pod's own OPA on loopback."""
 ISTIOD: Final = f"{MESH_NAMESPACE}/istiod.{MESH_NAMESPACE}.svc.{CLUSTER_DOMAIN}"
-ALWAYS: Final = (f"{MESH_NAMESPACE}/{OPA_HOST}", ISTIOD)
+VAULT: Final = f"{VAULT_NAMESPACE}/{service_host(VAULT_NAMESPACE, VAULT_SERVICE)}"
+"""Outside the mesh: it ends the agent's TLS itself."""
+SPANS: Final = f"{OBSERVABILITY_NAMESPACE}/{service_host(OBSERVABILITY_NAMESPACE, COLLECTOR)}"
+"""A proxy sends spans to a host that its own scope names; which port and path, the collector's policy says."""
+ALWAYS: Final = (f"{MESH_NAMESPACE}/{OPA_HOST}", ISTIOD, SPANS)
 REGISTRY_ONLY: Final = {"mode": "REGISTRY_ONLY"}
 
 
@@ -50,6 +58,8 @@ def scope_hosts(graph: Graph, region: str, workload: Workload) -> tuple[str, ...
             hosts.append(f"{'.' if place == workload.tenant else place}/{ordinary}")
     for edge in graph.data_of(workload):
         hosts.extend(f"{edge.store.tenant}/{host}" for host in store_hosts(edge))
+    if graph.fetches(workload):
+        hosts.append(VAULT)
     external = graph.egress_of(workload)
     hosts.extend(f"./{edge.host}" for edge in external)
     if external:
@@ -80,7 +90,7 @@ def tenant_scope(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]
 
 def limiter_scope() -> Manifest:
     """The rate limiter reaches the counters beside it and nothing else."""
-    hosts = ("./*", ISTIOD)
+    hosts = ("./*", ISTIOD, SPANS)
     return istio("Sidecar", "default", RATE_LIMIT_NAMESPACE, _spec(tuple(unique(hosts))))
 
 

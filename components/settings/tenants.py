@@ -40,8 +40,8 @@ PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053,
 """The sidecar's own (Istio, "Ports used by Istio"). 15020, 15021 and 15090 reach a pod past it: no mTLS, no rule, no OPA."""
 OPA_PORTS = frozenset({8282, 9191})
 """Of the OPA beside the service: its health and its decisions."""
-VAULT_PORTS = frozenset({8100, 8381})
-"""Of what fetches credentials beside the service: the agent's own on loopback, spiffe-helper's health."""
+VAULT_AGENT_PORT = 8100
+"""Of the agent that fetches credentials beside the service, on loopback."""
 POD_CONTAINERS = frozenset(
     {"opa", "spiffe-helper", "vault-agent", "istio-proxy", "istio-init", "istio-validation", "enable-core-dump"}
 )
@@ -102,7 +102,7 @@ class ServiceSettings(Model):
     def problems(self) -> Iterator[Problem]:
         if self.user_id == PROXY_USER_ID:
             yield Problem(("user_id",), self.user_id, "use another id; Istio's own is not redirected into the sidecar")
-        if self.port in PROXY_PORTS | OPA_PORTS | VAULT_PORTS:
+        if self.port in PROXY_PORTS | OPA_PORTS | {VAULT_AGENT_PORT}:
             yield Problem(("port",), self.port, "use another port; the sidecar or what stands beside it has this one")
         for name in sorted({name for name in self.secrets if self.secrets.count(name) > 1}):
             yield Problem(("secrets",), name, "name each secret once")

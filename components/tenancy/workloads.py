@@ -1,11 +1,13 @@
 """A tenant's services as hardened Deployments: what the documents ask of a pod, and what the mesh and SPIRE need of it.
 
 The sidecar is the injector's (istiod's default templates `sidecar,spire`), with the resources stated here, so that the quota
-the settings checked is the quota used. What stands beside the application otherwise (OPA) arrives as an argument. Relies on:
-the namespace's service accounts, the CSI driver csi.spiffe.io, the secrets of the stores' client certificates.
+the settings checked is the quota used. What else stands beside the application (OPA, what fetches credentials) arrives as an
+argument. Relies on: the namespace's service accounts, the CSI driver csi.spiffe.io, the secrets of the stores' client
+certificates.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from components.graph.model import Graph, Workload
@@ -85,7 +87,10 @@ def workload_objects(
     workload: Workload,
     *,
     sidecars: Sequence[Mapping[str, Any]] = (),
+    helpers: Sequence[Mapping[str, Any]] = (),
     volumes: Sequence[Mapping[str, Any]] = (),
+    mounts: Sequence[Mapping[str, Any]] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Manifest, ...]:
     """The workload's objects in a region: Deployment, PodDisruptionBudget, and a Service unless nobody may call it.
 
@@ -94,7 +99,10 @@ def workload_objects(
         region: A region the workload runs in.
         workload: The workload.
         sidecars: Containers beside the application, whole, hardened by whoever makes them.
+        helpers: The same that must run before the application starts and as long as it does, for `initContainers`.
         volumes: Volumes that they mount.
+        mounts: Which of these the application mounts too.
+        variables: What the application is told about them, no secret.
 
     Raises:
         ValueError: for a region the workload does not run in.
@@ -119,7 +127,9 @@ def workload_objects(
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": SURGE_PODS}},
             "template": {
                 "metadata": {"labels": labels, "annotations": pod_annotations(workload)},
-                "spec": pod_spec(graph, workload, sidecars=sidecars, volumes=volumes),
+                "spec": pod_spec(
+                    graph, workload, sidecars=sidecars, helpers=helpers, volumes=volumes, mounts=mounts, variables=variables
+                ),
             },
         },
     )
@@ -144,10 +154,18 @@ def pod_spec(
     workload: Workload,
     *,
     sidecars: Sequence[Mapping[str, Any]] = (),
+    helpers: Sequence[Mapping[str, Any]] = (),
     volumes: Sequence[Mapping[str, Any]] = (),
+    mounts: Sequence[Mapping[str, Any]] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The pod as it is sent; the injector adds the proxy."""
     stores = edges_by_store(graph, workload)
+    application = _application(graph, workload)
+    told = [{"name": name, "value": value} for name, value in variables.items()]
+    application["env"] = sorted([*application["env"], *told], key=lambda each: str(each["name"]))
+    application["volumeMounts"] = [*application["volumeMounts"], *map(dict, mounts)]
+    before = {"initContainers": [*map(dict, helpers)]} if helpers else {}
     return {
         "serviceAccountName": workload.name,
         "automountServiceAccountToken": False,
@@ -155,7 +173,8 @@ def pod_spec(
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pod_security(workload.settings.user_id),
         "topologySpreadConstraints": spread(selector_of(workload), by_revision=True),
-        "containers": [_application(graph, workload), *map(dict, sidecars)],
+        **before,
+        "containers": [application, *map(dict, sidecars)],
         "volumes": [
             {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
             {"name": "spiffe-workload-api", "csi": {"driver": "csi.spiffe.io", "readOnly": True}},
