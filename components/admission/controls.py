@@ -68,7 +68,7 @@ def controls() -> tuple[Control, ...]:
             if engine == "floor":
                 said = {"title": said["title"], "scope": said["scope"]}
             said["match"] = tuple(said.get("match", ()))
-            found.append(Control(id=file.stem if engine == "floor" else file.parent.name, engine=engine, **said))  # type: ignore[arg-type]
+            found.append(Control(id=file.stem if engine == "floor" else file.parent.name, engine=engine, **said))
     return tuple(found)
 
 

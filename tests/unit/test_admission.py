@@ -1,0 +1,211 @@
+"""Admission's compilers: who enforces what, for whom not, what follows from the graph. Engines are asked elsewhere."""
+
+import copy
+import datetime as dt
+import itertools
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from components.admission import constraints, floor, gatekeeper, kyverno
+from components.admission.controls import admission_table, controls, exempt, of_engine
+from components.graph.model import Graph
+from components.graph.names import GATEKEEPER_NAMESPACE, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
+from components.manifests import object_key
+from components.settings import CONFIG_KEY, guardrails, load
+from components.settings.errors import SettingsError
+from components.tenancy.namespace import platform_namespaces
+from tests.support.program import ROOT
+
+REGION = "eu-west-1"
+END = dt.date(2027, 11, 30)
+
+
+def data(stack: str = "prod") -> dict[str, Any]:
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    return copy.deepcopy(yaml.safe_load(text)["config"][CONFIG_KEY])
+
+
+def graph(changed: dict[str, Any] | None = None) -> Graph:
+    return Graph.of(load(changed or data()))
+
+
+def everything(one: Graph) -> list[dict[str, Any]]:
+    return [
+        *floor.region_objects(one),
+        *constraints.region_templates(),
+        *constraints.region_constraints(one),
+        *kyverno.region_objects(one),
+        *(each for tenant in one.tenants for each in constraints.tenant_constraints(one, REGION, tenant)),
+        *(each for tenant in one.tenants for each in floor.tenant_objects(one, REGION, tenant)),
+    ]
+
+
+def test_no_control_is_held_by_both_engines_and_kyverno_refuses_nothing():
+    held = {engine: {one.id for one in of_engine(engine)} for engine in ("gatekeeper", "kyverno", "floor")}
+    assert all(held.values())
+    assert not any(one & other for one, other in itertools.combinations(held.values(), 2))
+    assert {one["kind"] for one in kyverno.region_objects(graph())} == {"GeneratingPolicy", "MutatingPolicy"}
+    assert {one["apiVersion"] for one in kyverno.region_objects(graph())} == {"policies.kyverno.io/v1"}
+
+
+def test_every_control_of_gatekeeper_has_samples_of_both_verdicts_and_refuses():
+    for control in of_engine("gatekeeper"):
+        for verdict in ("allowed", "refused"):
+            text = (control.folder / "samples" / f"{verdict}.yaml").read_text(encoding="utf-8")
+            assert [one for one in yaml.safe_load_all(text) if one], control.id
+        assert set(control.sample) == set(control.parameters), control.id
+    made = [one for one in everything(graph()) if one["apiVersion"].startswith("constraints.")]
+    assert {one["spec"]["enforcementAction"] for one in made} == {"deny"}
+    assert {one["kind"] for one in made} == {control.kind for control in of_engine("gatekeeper")}
+
+
+def test_every_policy_fails_closed():
+    found = [one for one in everything(graph()) if "failurePolicy" in json.dumps(one)]
+    assert {one["kind"] for one in found} == {"MutatingPolicy", "ValidatingAdmissionPolicy"}
+    assert {one["spec"]["failurePolicy"] for one in found} == {"Fail"}
+    assert gatekeeper.chart_values()["validatingWebhookFailurePolicy"] == "Fail"
+    assert kyverno.chart_values()["features"]["forceFailurePolicyIgnore"] == {"enabled": False}
+    bindings = [one for one in everything(graph()) if one["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert all(one["spec"]["validationActions"] == ["Deny", "Audit"] for one in bindings)
+
+
+def test_the_webhook_is_asked_about_every_kind_that_a_constraint_matches_and_nothing_by_wildcard():
+    asked = {(rule["apiGroups"][0], one) for rule in constraints.webhook_rules() for one in rule["resources"]}
+    for control in of_engine("gatekeeper"):
+        for group, kinds, resources in (entry for name in control.match for entry in constraints.MATCHES[name]):
+            assert {(group, one) for one in resources} <= asked
+            assert {one.lower()[:3] for one in kinds} == {one[:3] for one in resources if "/" not in one}
+    assert ("", "pods/ephemeralcontainers") in asked
+    assert not any("*" in one for pair in asked for one in pair)
+
+
+def test_only_what_would_lock_the_cluster_is_never_asked_about():
+    assert set(gatekeeper.UNASKED) == {SYSTEM_NAMESPACE, GATEKEEPER_NAMESPACE}
+    (rule,) = kyverno.NOT_THE_PLATFORMS["matchExpressions"]
+    assert set(PLATFORM_NAMESPACES) < set(rule["values"])
+    assert kyverno.chart_values()["config"]["webhooks"]["namespaceSelector"] == kyverno.NOT_THE_PLATFORMS
+
+
+def test_a_tenant_is_in_no_general_object_so_a_new_one_changes_none():
+    changed = data()
+    changed["tenants"]["bank-c"] = {"display_name": "Bank C", "services": {}}
+
+    def general(one: Graph) -> dict[str, Any]:
+        named = ("-bank-a", "-bank-b", "-bank-c", "-shared")
+        return {object_key(each): each for each in everything(one) if not object_key(each).endswith(named)}
+
+    assert general(graph()) == general(graph(changed))
+    assert "bank" not in json.dumps(list(general(graph()).values()))
+
+
+def test_a_tenants_names_are_its_own():
+    (identity,) = (one for one in constraints.tenant_constraints(graph(), REGION, "bank-a") if one["kind"] == "Registered")
+    assert identity["spec"]["match"]["namespaces"] == ["bank-a"]
+    assert identity["spec"]["parameters"]["services"] == ["api-ms", "auth-ms", "frontend", "trans-ms"]
+    assert identity["spec"]["parameters"]["databases"] == ["ledger"]
+    (images,) = (one for one in constraints.tenant_constraints(graph(), REGION, "bank-a") if one["kind"] == "DeclaredImages")
+    assert not any("bank-b" in one for one in images["spec"]["parameters"]["repositories"])
+
+
+def test_an_image_more_is_a_tenants_by_setting_alone():
+    changed = data()
+    changed["guardrails"]["extra_images"] = {"bank-a": ["reg.example/tools/probe"]}
+    for tenant in ("bank-a", "bank-b"):
+        (images,) = (
+            one for one in constraints.tenant_constraints(graph(changed), REGION, tenant) if one["kind"] == "DeclaredImages"
+        )
+        assert ("reg.example/tools/probe" in images["spec"]["parameters"]["repositories"]) == (tenant == "bank-a")
+
+
+@pytest.mark.parametrize("wrong", ["reg.example/a:1", "reg.example/a@sha256:00", "reg.example/*", "nginx"])
+def test_an_extra_image_is_a_whole_repository(wrong):
+    changed = data()
+    changed["guardrails"]["extra_images"] = {"bank-a": [wrong]}
+    with pytest.raises(SettingsError, match="without tag, digest or wildcard"):
+        load(changed)
+
+
+def test_an_exemption_takes_its_namespaces_out_of_its_controls_and_of_no_other():
+    made = {one["kind"]: one for one in constraints.region_constraints(graph())}
+    assert made["NoPrivileged"]["spec"]["match"]["excludedNamespaces"] == ["chaos-mesh", "falco", "kube-system", "spire-system"]
+    assert "excludedNamespaces" not in made["NoOpenServices"]["spec"]["match"]
+    assert "node-telemetry" in made["NonRoot"]["spec"]["match"]["excludedNamespaces"]
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_every_exempt_namespace_is_privileged_by_pod_security_or_kubernetes_own(stack):
+    one = graph(data(stack))
+    level = {
+        each["metadata"]["name"]: each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        for each in platform_namespaces(one.settings)
+    }
+    named = {name for control in of_engine("gatekeeper") for name in exempt(one, control.id)}
+    assert {name for name in named if level.get(name) != "privileged"} == {SYSTEM_NAMESPACE}
+    assert {name for name, said in level.items() if said == "privileged"} <= named
+
+
+def test_an_exemption_that_is_over_refuses_to_load_in_production_and_is_dropped_elsewhere(monkeypatch):
+    monkeypatch.setattr(guardrails, "today", lambda: END + dt.timedelta(days=1))
+    monkeypatch.setattr("components.settings.root.today", guardrails.today)
+    monkeypatch.setattr("components.admission.controls.today", guardrails.today)
+    with pytest.raises(SettingsError, match=r"guardrails\.exemptions\.node-agents\.expires.*is over"):
+        load(data())
+    one = graph(data("dev"))
+    assert exempt(one, "privileged") == ()
+    assert one.settings.guardrails.over(guardrails.today()) == tuple(sorted(data("dev")["guardrails"]["exemptions"]))
+
+
+def test_an_exemption_holds_on_its_last_day(monkeypatch):
+    monkeypatch.setattr("components.settings.root.today", lambda: END)
+    monkeypatch.setattr("components.admission.controls.today", lambda: END)
+    assert exempt(graph(), "privileged")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"namespaces": ["bank-a"]}, "a tenant's are never exempt"),
+        ({"namespaces": ["falco", "falco"]}, "name each once"),
+        ({"expires": (guardrails.today() + dt.timedelta(days=401)).isoformat()}, "at most 400 days ahead"),
+        ({"reason": "because"}, "reason"),
+        ({"approver": ""}, "approver"),
+    ],
+)
+def test_an_exemption_without_argument_approver_or_bound_does_not_load(change, sentence):
+    changed = data()
+    changed["guardrails"]["exemptions"]["node-agents"] |= change
+    with pytest.raises(SettingsError, match=sentence):
+        load(changed)
+
+
+@pytest.mark.parametrize("control", ["registries", "sidecars", "no-such"])
+def test_nobody_is_exempt_from_what_holds_for_tenants_or_does_not_exist(control):
+    changed = data()
+    changed["guardrails"]["exemptions"]["node-agents"]["controls"] = [control]
+    with pytest.raises(ValueError, match=rf"exemptions\.node-agents\.controls: {control}"):
+        constraints.region_constraints(graph(changed))
+
+
+def test_a_roles_sessions_are_named_as_eks_names_them():
+    assert floor.session_prefix("arn:aws:iam::1:role/a/b/deployer") == "arn:aws:sts::1:assumed-role/deployer/"
+    assert floor.session_prefix("arn:aws-us-gov:iam::1:role/deployer") == "arn:aws-us-gov:sts::1:assumed-role/deployer/"
+    assert "assumed-role/platform-deployer/'" in floor.trusted(graph())
+    assert "auditors" not in floor.trusted(graph())
+
+
+def test_the_limits_of_unclaimed_namespaces_are_the_settings():
+    changed = data()
+    changed["guardrails"]["unclaimed"] = {"cpu": "100m", "memory": "128Mi", "pods": 1}
+    (policy,) = (one for one in kyverno.region_objects(graph(changed)) if one["metadata"]["name"] == kyverno.UNCLAIMED)
+    said = {one["name"]: one["expression"] for one in policy["spec"]["variables"]}
+    assert (said["cpu"], said["memory"], said["pods"]) == ("'100m'", "'128Mi'", "'1'")
+
+
+def test_the_table_has_a_row_for_every_control_whose_files_are_there():
+    rows = admission_table(graph())
+    assert len(rows) == len(controls()) == len({row[0] for row in rows})
+    assert all((ROOT / row[4]).exists() for row in rows)
+    assert any("falco" in row[5] for row in rows)
