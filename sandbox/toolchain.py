@@ -50,6 +50,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/prometheus/alertmanager",
         ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
     ),
+    "argocd-verdicts": Tool(),
     "cilium-verdicts": Tool(),
     "etcd": Tool(package="go.etcd.io/etcd/server/v3", module="go.etcd.io/etcd/server/v3"),
     "gator": Tool(
