@@ -9,14 +9,14 @@ from typing import Final
 from components.cni.baseline import NOT_PUBLIC, namespace_deny, network_policies
 from components.cni.policies import Policy
 from components.cni.policies_admission import admission_policies
-from components.cni.policies_backup import backup_policies
+from components.cni.policies_backup import backup_policies, tenant_backups
 from components.cni.policies_cilium import cilium_policy, default_deny, impostor, public_only
 from components.cni.policies_delivery import delivery_policies
 from components.cni.policies_mesh import mesh_policies
 from components.cni.policies_observability import observability_policies, tenant_scrapes
 from components.cni.policies_platform import cluster_policies
 from components.cni.policies_runtime import runtime_policies
-from components.cni.policies_telemetry import telemetry_policies
+from components.cni.policies_telemetry import telemetry_policies, tenant_spans
 from components.cni.policies_tenant import gateway_pods, store_pods, tenant_policies, workload_pods
 from components.cni.policies_vault import tenant_vault_policies, vault_policies
 from components.graph.model import Graph
@@ -49,6 +49,8 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
         *_both(tenant_policies(graph, region, tenant)),
         *_both(tenant_vault_policies(graph, region, tenant)),
         *_both(tenant_scrapes(graph, region, tenant)),
+        *_both(tenant_spans(graph, region, tenant)),
+        *_both(tenant_backups(graph, region, tenant)),
     )
 
 

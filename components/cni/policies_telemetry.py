@@ -19,6 +19,7 @@ from components.cni.policies_tenant import (
     control_plane,
     gateway_pods,
     subnets,
+    workload_pods,
 )
 from components.graph.model import Graph
 from components.graph.names import (
@@ -58,7 +59,7 @@ def telemetry_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
     """Agents, gateway, reader, and the meshed parts of the platform that send spans."""
     return (
         *_agents(graph, region),
-        *_gateway(graph, region),
+        *_gateway(),
         *_sinks(graph, region),
         *_reader(graph, region),
         *_platform_spans(graph, region),
@@ -75,10 +76,15 @@ def telemetry_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
 
 
 def tenant_spans(graph: Graph, region: str, tenant: str) -> tuple[Policy, ...]:
-    """A tenant's proxies to the gateway, both sides; nothing where it runs nothing."""
-    if not graph.workloads_of(tenant, region):
+    """The tenant's services to the gateway, both sides; nothing where it runs none."""
+    workloads = graph.workloads_of(tenant, region)
+    if not workloads:
         return ()
-    return tuple(_spans(f"tenant-{tenant}", Pods(namespace=tenant, present=(SERVICE_LABEL,))))
+    senders = tuple(Flow(peer=workload_pods(workload), ports=(OTLP_GRPC_PORT,)) for workload in workloads)
+    return (
+        Policy(name=f"spans-tenant-{tenant}", subject=GATEWAY, ingress=senders),
+        *(Policy(name=f"spans-{workload.name}", subject=workload_pods(workload), egress=TO_GATEWAY) for workload in workloads),
+    )
 
 
 def _spans(name: str, pods: Pods) -> Iterator[Policy]:
@@ -107,7 +113,7 @@ def _agents(graph: Graph, region: str) -> Iterator[Policy]:
     yield Policy(name="agents", subject=GATEWAY, ingress=(Flow(peer=AGENTS, ports=(TLS_PORT,)),))
 
 
-def _gateway(graph: Graph, region: str) -> Iterator[Policy]:  # noqa: ARG001
+def _gateway() -> Iterator[Policy]:
     peers = Flow(peer=GATEWAY, ports=(TLS_PORT,))
     yield Policy(name="peers", subject=GATEWAY, ingress=(peers,), egress=(peers, Flow(peer=Lookups(names=(PEERS_NAME,)))))
     stores = tuple(service_host(OBSERVABILITY_NAMESPACE, name) for name in (LOKI_SERVICE, TEMPO_SERVICE))
@@ -121,22 +127,22 @@ def _gateway(graph: Graph, region: str) -> Iterator[Policy]:  # noqa: ARG001
         ),
     )
     for name, pods in (("collectors", GATEWAY), ("audit-reader", READER)):
-        yield Policy(name="mesh", subject=pods, egress=TO_ISTIOD)
+        yield Policy(name=f"mesh-{name}", subject=pods, egress=TO_ISTIOD)
         yield Policy(name=f"mesh-{name}", subject=ISTIOD, ingress=(Flow(peer=pods, ports=(ISTIOD_PORT,)),))
 
 
 def _sinks(graph: Graph, region: str) -> Iterator[Policy]:
-    """Each sink by its own name. An http sink may be anywhere; AWS's by interface endpoints, but for S3's, which is a gateway's."""
-    inside = subnets(graph, region, "intra")
+    """Each sink by its own name: of those of AWS none has an interface endpoint in the VPC."""
     for name, sink in sorted(graph.settings.siem.sinks.items()):
+        hosts: tuple[str, ...]
         match sink:
             case HttpSink(url=url) | OpenSearchSink(url=url):
-                hosts, within = (str(urlsplit(url).hostname),), ()
+                hosts = (str(urlsplit(url).hostname),)
             case S3Sink():
-                hosts, within = (f"s3.{region}.amazonaws.com", f"{_bucket(graph, region, sink)}.s3.{region}.amazonaws.com"), ()
+                hosts = (f"s3.{region}.amazonaws.com", f"{_bucket(graph, region, sink)}.s3.{region}.amazonaws.com")
             case FirehoseSink():
-                hosts, within = (f"kinesis.{region}.amazonaws.com",), inside
-        flows = (Flow(peer=Hosts(names=hosts, inside=within), ports=(API_PORT,)), Flow(peer=Lookups(names=hosts)))
+                hosts = (f"kinesis.{region}.amazonaws.com",)
+        flows = (Flow(peer=Hosts(names=hosts), ports=(API_PORT,)), Flow(peer=Lookups(names=hosts)))
         agent = () if isinstance(sink, HttpSink) else (Flow(peer=CredentialAgent()),)
         yield Policy(name=f"sink-{name}", subject=GATEWAY, egress=(*flows, *agent))
 
@@ -163,4 +169,4 @@ def _reader(graph: Graph, region: str) -> Iterator[Policy]:
             Flow(peer=GATEWAY, ports=(AUDIT_PORT,)),
         ),
     )
-    yield Policy(name="audit-logs", subject=GATEWAY, ingress=(Flow(peer=READER, ports=(AUDIT_PORT,)),))
+    yield Policy(name="audit-records", subject=GATEWAY, ingress=(Flow(peer=READER, ports=(AUDIT_PORT,)),))

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from components.graph.model import Graph
 from components.graph.names import (
+    COLLECTOR,
     GATEWAYS,
     ISSUER_NAMESPACE,
     LOKI_SERVICE,
@@ -27,12 +28,14 @@ from components.graph.names import (
     RATE_LIMIT_SERVICE,
     SERVICE_LABEL,
     SPIRE_CLASS,
-    TENANT_LABEL,
     TEMPO_SERVICE,
+    TENANT_LABEL,
 )
 from components.identity.issuer import POD_LABELS, SERVICE_ACCOUNT
 from components.manifests import Manifest, manifest
 
+AUDIT_READER: Final = "audit-reader"
+"""What reads the API server's and the account's audit logs and hands them to the collector."""
 API: Final = "spire.spiffe.io/v1alpha1"
 ID_TEMPLATE: Final = "spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}"
 """The only form Istio's rules match (`components.graph.identity`)."""
@@ -71,7 +74,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     parts: list[tuple[str, str, Mapping[str, str]]] = [
         *((gateway.namespace, gateway.name, gateway.selector) for gateway in GATEWAYS),
         (RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE, {SERVICE_LABEL: RATE_LIMIT_SERVICE}),
-        *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in MONITORING),
+        *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in (*MONITORING, COLLECTOR, AUDIT_READER)),
     ]
     if graph.runs_issuer(region):
         parts.append((ISSUER_NAMESPACE, SERVICE_ACCOUNT, POD_LABELS))

@@ -10,7 +10,7 @@ from components.graph.model import Graph
 from components.graph.names import MESH_NAMESPACE, OPA_PORT, SPIRE_SOCKET_FILE
 from components.mesh.authorization import OPA_PROVIDER
 from components.mesh.scope import OPA_HOST, REGISTRY_ONLY
-from components.mesh.telemetry import access_log_provider
+from components.mesh.telemetry import access_log_provider, trace_provider
 
 AUTHORIZER_TIMEOUT: Final = "0.5s"
 AUTHORIZER_BODY_BYTES: Final = 8192
@@ -63,7 +63,7 @@ def mesh_config(graph: Graph, region: str) -> dict[str, Any]:
         # A request is sent again only if no byte of it reached a service: a transfer is never made twice.
         "defaultHttpRetryPolicy": {"attempts": 2, "retryOn": "connect-failure,refused-stream"},
         "localityLbSetting": {"enabled": True},
-        "extensionProviders": [authorizer_provider(), access_log_provider()],
+        "extensionProviders": [authorizer_provider(), access_log_provider(), trace_provider()],
         "defaultConfig": {
             "holdApplicationUntilProxyStarts": True,
             "proxyMetadata": {

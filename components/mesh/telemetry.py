@@ -1,12 +1,17 @@
-"""Who called whom, in a line of JSON per request with both SPIFFE ids: every proxy of the mesh writes it."""
+"""Who called whom, in a line of JSON per request with both SPIFFE ids, and as a span: every proxy of the mesh does both.
+
+Every span is sent, and the collector keeps a trace whole or not at all: what failed, was denied or was slow is known at its end.
+"""
 
 from typing import Any, Final
 
-from components.graph.names import MESH_NAMESPACE
+from components.graph.names import COLLECTOR, MESH_NAMESPACE, OBSERVABILITY_NAMESPACE, OTLP_GRPC_PORT, service_host
 from components.manifests import Manifest
 from components.mesh.kinds import istio
 
 ACCESS_LOG_PROVIDER: Final = "spiffe-json"
+TRACE_PROVIDER: Final = "collector"
+COLLECTOR_HOST: Final = service_host(OBSERVABILITY_NAMESPACE, COLLECTOR)
 
 _FIELDS: Final = {
     "time": "%START_TIME%",
@@ -44,7 +49,15 @@ def access_log_provider() -> dict[str, Any]:
     }
 
 
+def trace_provider() -> dict[str, Any]:
+    """Where spans go, as the mesh configuration's extension provider defines it."""
+    return {"name": TRACE_PROVIDER, "opentelemetry": {"service": COLLECTOR_HOST, "port": OTLP_GRPC_PORT}}
+
+
 def region_telemetry() -> tuple[Manifest, ...]:
-    """The mesh's one Telemetry: the access log on in every proxy."""
-    spec = {"accessLogging": [{"providers": [{"name": ACCESS_LOG_PROVIDER}]}]}
+    """The mesh's one Telemetry: access log and spans on in every proxy."""
+    spec = {
+        "accessLogging": [{"providers": [{"name": ACCESS_LOG_PROVIDER}]}],
+        "tracing": [{"providers": [{"name": TRACE_PROVIDER}], "randomSamplingPercentage": 100.0}],
+    }
     return (istio("Telemetry", "access-log", MESH_NAMESPACE, spec),)

@@ -196,6 +196,7 @@ def test_a_pod_of_no_known_service_reaches_nobody(stack: str) -> None:
         for namespace in (*graph.tenants, "rate-limit"):
             (found,) = (one["spec"] for one in of_kind(objects, "Sidecar", namespace) if "workloadSelector" not in one["spec"])
             own = {"./*"} if namespace == "rate-limit" else {"istio-system/opa-ext-authz.internal"}
+            own |= {"observability/telemetry-gateway.observability.svc.cluster.local"}
             assert set(found["egress"][0]["hosts"]) == own | {"istio-system/istiod.istio-system.svc.cluster.local"}
             assert found["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
 
