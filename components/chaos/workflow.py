@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from components.chaos.game_days import GameDay, game_days
 from components.graph.model import Graph
-from components.graph.names import CHAOS_NAMESPACE, OBSERVABILITY_NAMESPACE, PROMETHEUS, service_host
+from components.graph.names import CHAOS_NAMESPACE, OBSERVABILITY_NAMESPACE, PROMETHEUS, SERVICE_LABEL, service_host
 from components.manifests import Manifest, manifest
 
 API: Final = "chaos-mesh.org/v1alpha1"
@@ -87,8 +87,14 @@ def workflow(day: GameDay) -> Manifest:
 
 
 def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
-    """The book of game days; nothing where Chaos Mesh is not installed."""
+    """The book of game days, and who watches the controller; nothing where Chaos Mesh is not installed."""
     if not graph.settings.chaos.enabled:
         return ()
     pages = {f"{day.name}.json": json.dumps(workflow(day), indent=2, sort_keys=True) for day in game_days(graph, region)}
-    return (manifest("v1", "ConfigMap", BOOK, namespace=CHAOS_NAMESPACE, data=pages),)
+    controller = {SERVICE_LABEL: "chaos-mesh", "app.kubernetes.io/component": "controller-manager"}
+    # The chart has no monitor of its own.
+    watched = {"podMetricsEndpoints": [{"port": "http"}], "selector": {"matchLabels": controller}}
+    return (
+        manifest("v1", "ConfigMap", BOOK, namespace=CHAOS_NAMESPACE, data=pages),
+        manifest("monitoring.coreos.com/v1", "PodMonitor", "faults", namespace=CHAOS_NAMESPACE, spec=watched),
+    )
