@@ -57,7 +57,7 @@ CHANGED = {
     "no audience": {"aud": None},
     "an empty audience": {"aud": []},
     "expired": {"iat": int(time.time()) - 900, "exp": int(time.time()) - 600},
-    "expired a minute ago": {"iat": int(time.time()) - 360, "exp": int(time.time()) - 60},
+    "expired half a minute ago": {"iat": int(time.time()) - 330, "exp": int(time.time()) - 30},
     "not yet valid": {"nbf": int(time.time()) + 600},
     "another issuer": {"iss": "https://oidc-discovery.eu-central-1.dev.mycompany.internal"},
     "no issuer": {"iss": None},
