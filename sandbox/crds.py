@@ -42,6 +42,7 @@ FROM_MODULES: Final[Mapping[str, Source]] = {
     "istio": Source(module="istio.io/api", files=("kubernetes/customresourcedefinitions.gen.yaml",)),
     "karpenter": Source(module="github.com/aws/karpenter-provider-aws", files=("pkg/apis/crds/*.yaml",)),
     "kyverno": Source(module="github.com/kyverno/kyverno", files=("config/crds/*/*.yaml",)),
+    "plugin-barman-cloud": Source(module="github.com/cloudnative-pg/plugin-barman-cloud", files=("config/crd/bases/*.yaml",)),
     "policy-controller": Source(module="github.com/sigstore/policy-controller", files=("config/300-*.yaml",)),
     "prometheus-operator": Source(
         module="github.com/prometheus-operator/prometheus-operator", files=("example/prometheus-operator-crd/*.yaml",)

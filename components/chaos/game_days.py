@@ -24,7 +24,7 @@ Template = dict[str, Any]
 _SERVED: Final = f'istio_requests_total{{reporter="source",source_workload="{INGRESS.name}"'
 STEADY: Final = f'(sum(rate({_SERVED},response_code!~"5.."}}[2m])) / sum(rate({_SERVED}}}[2m]))) > 0.99'
 """More than 99 of 100 requests through the gateway are answered; no value without traffic, so a silent platform is not steady."""
-BURNING: Final = f'(sum(rate({_SERVED},response_code=~"5.."}}[1m])) / sum(rate({_SERVED}}}[1m]))) > 0.05'
+BURNING: Final = f'(sum(rate({_SERVED},response_code=~"5.."}}[2m])) / sum(rate({_SERVED}}}[2m]))) > 0.05'
 """More than 5 of 100 requests fail: whoever promised to survive has not."""
 
 
@@ -172,7 +172,7 @@ def _tenants(graph: Graph, region: str) -> tuple[GameDay, ...]:
     found = []
     for tenant in sorted(graph.settings.tenants):
         others = f'{_SERVED},destination_workload_namespace!="{tenant}"'
-        hurt = f'(sum(rate({others},response_code=~"5.."}}[1m])) / sum(rate({others}}}[1m]))) > 0.05'
+        hurt = f'(sum(rate({others},response_code=~"5.."}}[2m])) / sum(rate({others}}}[2m]))) > 0.05'
         common: dict[str, Any] = {"steady": STEADY, "minutes": 5, "namespaces": (tenant,)}
         if graph.workloads_of(tenant, region):
             found += [

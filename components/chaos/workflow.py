@@ -13,11 +13,13 @@ from urllib.parse import quote
 
 from components.chaos.game_days import GameDay, game_days
 from components.graph.model import Graph
-from components.graph.names import CHAOS_NAMESPACE, OBSERVABILITY_NAMESPACE, PROMETHEUS, SERVICE_LABEL, service_host
+from components.graph.names import CHAOS_NAMESPACE, OBSERVABILITY_NAMESPACE, SERVICE_LABEL, service_host
 from components.manifests import Manifest, manifest
 
 API: Final = "chaos-mesh.org/v1alpha1"
-PROMETHEUS_URL: Final = f"http://{service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS)}:9090/api/v1/query?query="
+PROMETHEUS_SERVICE: Final = "monitoring-prometheus"
+"""As the stack's chart names it after its full name."""
+PROMETHEUS_URL: Final = f"http://{service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS_SERVICE)}:9090/api/v1/query?query="
 BOOK: Final = "game-days"
 """The ConfigMap; a key for each game day."""
 CHECK_SECONDS, FAILURES_TO_ABORT = 5, 2

@@ -36,7 +36,7 @@ FAULT_DAEMON: Final = Pods(
     namespace=CHAOS_NAMESPACE, labels={"app.kubernetes.io/component": "chaos-daemon", SERVICE_LABEL: "chaos-mesh"}
 )
 FAULT_WEBHOOK_PORT, FAULT_METRICS_PORT, FAULT_DAEMON_PORT = 10250, 10080, 31767
-PROMETHEUS_PORT: Final = 9090
+PROMETHEUS_SERVICE, PROMETHEUS_PORT = "monitoring-prometheus", 9090
 
 
 def backup_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
@@ -108,7 +108,7 @@ def _chaos(graph: Graph, region: str) -> Iterator[Policy]:
             Flow(peer=server, ports=(API_PORT,)),
             Flow(peer=FAULT_DAEMON, ports=(FAULT_DAEMON_PORT,)),
             Flow(peer=prometheus, ports=(PROMETHEUS_PORT,)),
-            Flow(peer=Lookups(names=(service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS),))),
+            Flow(peer=Lookups(names=(service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS_SERVICE),))),
         ),
     )
     yield Policy(name="fault-daemon", subject=FAULT_DAEMON, ingress=(Flow(peer=FAULTS, ports=(FAULT_DAEMON_PORT,)),))

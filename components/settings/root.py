@@ -10,7 +10,7 @@ from pydantic import Field
 
 from components.settings.access import AccessSettings, RouteSettings, overlap
 from components.settings.account import AccountSettings, AuditSettings, KeySettings, TagSettings
-from components.settings.backup import BackupSettings
+from components.settings.backup import LEAST_LOCK_DAYS, BackupSettings
 from components.settings.base import Model, Problem
 from components.settings.chaos import ChaosSettings
 from components.settings.cluster import ClusterSettings
@@ -106,6 +106,7 @@ class Settings(Model):
         yield from self._routes()
         yield from self._principals()
         yield from self._open_paths()
+        yield from self._copies_and_faults()
         yield from self._guardrails()
         if self.assurance == "high":
             yield from self._high_assurance()
@@ -313,6 +314,31 @@ class Settings(Model):
                     self.guardrails.exemptions[name].expires,
                     "this exemption is over; remove it, or have it approved again; assurance high loads none that is over",
                 )
+
+    def _copies_and_faults(self) -> Iterator[Problem]:
+        high = self.assurance == "high"
+        for tenant in sorted(set(self.backup.namespaces.tenants) - set(self.tenants)):
+            yield Problem(
+                ("backup", "namespaces", "tenants", tenant), tenant, "there is no such tenant; declare it under tenants"
+            )
+        if high and not self.backup.copy_to_other_region:
+            yield Problem(("backup", "copy_to_other_region"), False, "turn it on; assurance high survives the loss of a region")
+        if high and self.backup.lock_days < LEAST_LOCK_DAYS:
+            yield Problem(("backup", "lock_days"), self.backup.lock_days, f"lock backups for at least {LEAST_LOCK_DAYS} days")
+        if high and self.images.backup is None:
+            yield Problem(("images", "backup"), None, "pin the images of backups by digest; the charts' own are named by tag")
+        if self.chaos.enabled and self.images.chaos is None:
+            yield Problem(("images", "chaos"), None, "pin the images of Chaos Mesh by digest; its daemon is privileged")
+        for namespace, wanted in sorted(self.chaos.namespaces.items()):
+            path = ("chaos", "namespaces", namespace)
+            if namespace not in self.tenants and namespace not in RESERVED_NAMESPACES:
+                yield Problem(path, namespace, "name a tenant, or a namespace of the platform")
+            elif high and namespace in self.tenants and wanted.last_day is None:
+                yield Problem(
+                    (*path, "last_day"), None, "name the window's days; no tenant of assurance high is open to faults for good"
+                )
+            elif high and wanted.last_day is not None and wanted.last_day < today().isoformat():
+                yield Problem((*path, "last_day"), wanted.last_day, "the window is over; take the namespace out")
 
     def _high_assurance(self) -> Iterator[Problem]:
         base = self.identity.trust_domain_base

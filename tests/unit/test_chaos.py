@@ -12,7 +12,8 @@ import pytest
 from components.chaos import chart
 from components.chaos.game_days import every_game_day, game_days
 from components.chaos.table import table
-from components.chaos.workflow import gate, region_objects, violated, workflow
+from components.chaos.workflow import PROMETHEUS_SERVICE, gate, region_objects, violated, workflow
+from components.cni import policies_backup, policies_observability
 from components.graph.model import Graph
 from components.settings import SettingsError, load
 from tests.support.charts import unknown
@@ -104,3 +105,7 @@ def test_the_runbooks_table_is_the_game_days():
     text = (ROOT / "docs/runbooks/game-day.md").read_text(encoding="utf-8")
     shown = text.split("<!-- game days -->\n")[1].split("\n<!-- /game days -->")[0]
     assert shown == table(Graph.of(load(stack_settings("prod"))), REGION)
+
+
+def test_the_one_that_is_asked_is_the_one_that_may_be_looked_up_and_the_one_that_stands():
+    assert PROMETHEUS_SERVICE == policies_backup.PROMETHEUS_SERVICE == policies_observability.PROMETHEUS_SERVICE

@@ -13,6 +13,7 @@ require (
 	github.com/cert-manager/cert-manager v1.21.2
 	github.com/cilium/cilium v1.20.2
 	github.com/cloudnative-pg/cloudnative-pg v1.30.0
+	github.com/cloudnative-pg/plugin-barman-cloud v0.13.0
 	github.com/kyverno/kyverno v1.19.1
 	github.com/open-policy-agent/gatekeeper/v3 v3.23.1
 	github.com/prometheus-operator/prometheus-operator v0.93.1
