@@ -11,6 +11,7 @@ from typing import Final
 
 from components.cni import dns
 from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Nodes, Pods, Policy
+from components.cni.policies_backup import FAULT_METRICS_PORT, FAULTS, VELERO_SERVED
 from components.cni.policies_mesh import ISSUER, LIMITER
 from components.cni.policies_platform import PODS
 from components.cni.policies_tenant import (
@@ -99,6 +100,8 @@ SCRAPED: Final[tuple[tuple[str, Pods, tuple[int, ...]], ...]] = (
     ("monitoring-operator", MONITORING_OPERATOR, (8080,)),
     ("cluster-state", CLUSTER_STATE, (8080,)),
     ("flows", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "hubble-relay"}), (9966,)),
+    ("velero", VELERO_SERVED, (8085,)),
+    ("faults", FAULTS, (FAULT_METRICS_PORT,)),
     ("falco", Pods(namespace=RUNTIME_NAMESPACE, labels={SERVICE_LABEL: "falco"}), (8765,)),
     ("side-kick", SIDE_KICK, (PROXY_METRICS_PORT,)),
 )
