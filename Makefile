@@ -16,7 +16,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview render policy test lint format bench bench-tenants lock docs ledger charts clean
+.PHONY: help setup preview render policy test lint format bench bench-tenants bench-redaction lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ bench: $(READY) ## Measure preview against its floor; writes build/bench/bench.j
 
 bench-tenants: $(READY) ## Measure what a tenant costs at 2, 20 and 200 of them; writes build/bench/tenants.json (an hour; ARGS=--compile-only)
 	@$(PY) -m bench.tenants $(ARGS)
+
+bench-redaction: $(READY) ## Measure the log agents' redaction against the same pipeline without it; writes build/bench/redaction.json
+	@$(PY) -m bench.redaction
 
 docs: $(READY) ## Regenerate the reference pages and the picture from the program
 	@$(PY) -m docs.generate
