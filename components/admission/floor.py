@@ -69,10 +69,9 @@ def region_objects(graph: Graph) -> tuple[Manifest, ...]:
 
 def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
     """The policies about one tenant's own workloads: which accounts are stores', outside the mesh, and none of a service."""
-    del region  # a store stands in every region
     where = {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: tenant}}}
     stores = sorted(store.name for store in graph.stores_of(tenant))
-    given = {"stores": f"{stores}", "proxy": f"'{proxy_image()}'"}
+    given = {"stores": f"{stores}", "proxy": f"'{proxy_image()}'", "network": f"'{region}'"}
     return tuple(
         one
         for control in of_engine("floor")

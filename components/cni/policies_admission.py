@@ -37,6 +37,15 @@ CLIENTS: Final = (
     ("kyverno-hooks", Pods(namespace=KYVERNO_NAMESPACE, present=("batch.kubernetes.io/job-name",))),
 )
 """What calls the API server."""
+SCRAPED: Final = (
+    ("gatekeeper", GATEKEEPER, (8888,)),
+    ("gatekeeper-audit", GATEKEEPER_AUDIT, (8888,)),
+    *(
+        (f"kyverno-{part}", Pods(namespace=KYVERNO_NAMESPACE, labels={_COMPONENT: f"{part}-controller"}), (8000,))
+        for part in ("admission", "background", "cleanup", "reports")
+    ),
+)
+"""Metrics: name, pods, ports."""
 
 
 def admission_policies(graph: Graph, region: str) -> tuple[Policy, ...]:

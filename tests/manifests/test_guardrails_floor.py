@@ -138,7 +138,11 @@ def _pod(**changes: Any) -> dict[str, Any]:
             "traffic.sidecar.istio.io/includeInboundPorts": "*",
             "traffic.sidecar.istio.io/excludeInboundPorts": "15090,15021",
         },
-        "labels": {"app.kubernetes.io/name": "api-ms", "security.istio.io/tlsMode": "istio"},
+        "labels": {
+            "app.kubernetes.io/name": "api-ms",
+            "security.istio.io/tlsMode": "istio",
+            "topology.istio.io/network": "eu-west-1",
+        },
     }
     for key in ("annotations", "labels"):
         metadata[key] |= changes.pop(key, {})
@@ -247,6 +251,7 @@ REFUSED_TO_EVERYBODY: dict[str, tuple[str, dict[str, Any]]] = {
     "no redirection": ("sidecars-bank-a", _pod(annotations={"sidecar.istio.io/interceptionMode": "NONE"})),
     "plain text by label": ("sidecars-bank-a", _pod(labels={"security.istio.io/tlsMode": "disabled"})),
     "ambient by label": ("sidecars-bank-a", _pod(labels={"istio.io/dataplane-mode": "none"})),
+    "another region's network": ("sidecars-bank-a", _pod(labels={"topology.istio.io/network": "eu-central-1"})),
     "another proxy": ("sidecars-bank-a", _with_proxy(image="evil.io/proxyv2:1")),
     "another command": ("sidecars-bank-a", _with_proxy(command=["sh"])),
     "another mode": ("sidecars-bank-a", _with_proxy(args=["proxy", "router"])),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.admission import gatekeeper, kyverno
 from components.cluster.node_group import CILIUM_TAINT, ROLE_LABEL, SYSTEM_TAINT
 from components.cni import cilium
 from components.context import RegionContext
@@ -43,6 +44,8 @@ VALUES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "metrics-server": ("metrics-server", metrics_server.chart_values()),
     "cloudnative-pg": ("cloudnative-pg", database_operator.chart_values()),
+    "gatekeeper": ("gatekeeper", gatekeeper.chart_values()),
+    "kyverno": ("kyverno", kyverno.chart_values()),
     "istio-base": ("istio-base", istio.base_values()),
     "istiod": ("istiod", istio.istiod_values(IDENTITY, {"trustDomain": "eu-central-1.example.internal"})),
     "istio-cni": ("istio-cni", istio.cni_values()),
