@@ -34,7 +34,7 @@ class ChaosNamespaceSettings(Model):
 
 
 class ChaosSettings(Model):
-    """Game days."""
+    """Whether faults can be injected, and where."""
 
     enabled: bool = False
     """Whether Chaos Mesh is installed at all. Its daemon is privileged on every node; without it nothing of it exists."""
