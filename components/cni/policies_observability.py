@@ -11,6 +11,7 @@ from typing import Final
 
 from components.cni import dns
 from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Nodes, Pods, Policy
+from components.cni.policies_admission import SCRAPED as ADMISSION
 from components.cni.policies_backup import FAULT_METRICS_PORT, FAULTS, VELERO_SERVED
 from components.cni.policies_mesh import ISSUER, LIMITER
 from components.cni.policies_platform import PODS
@@ -32,6 +33,7 @@ from components.graph.names import (
     GATEWAYS,
     ISSUER_NAMESPACE,
     LOKI_PORT,
+    LOKI_SERVICE,
     OBSERVABILITY_NAMESPACE,
     OTLP_GRPC_PORT,
     PROMETHEUS,
@@ -41,6 +43,7 @@ from components.graph.names import (
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     SYSTEM_NAMESPACE,
+    TEMPO_SERVICE,
     service_host,
 )
 from components.names import bucket_name
@@ -56,10 +59,14 @@ TEMPO: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "t
 GRAFANA: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "grafana"}, service_account="grafana")
 MONITORING_OPERATOR: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={"app": "kube-prometheus-stack-operator"})
 CLUSTER_STATE: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "kube-state-metrics"})
-COLLECTORS: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: COLLECTOR}, service_account=COLLECTOR)
+COLLECTORS: Final = Pods(
+    namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: COLLECTOR}, service_account=COLLECTOR, stateful=True
+)
 SIDE_KICK: Final = Pods(namespace=SECURITY_NAMESPACE, labels={SERVICE_LABEL: "falcosidekick"}, service_account="falcosidekick")
 PROMETHEUS_PORT, ALERTMANAGER_PORT, ALERTMANAGER_PEER_PORT = 9090, 9093, 9094
 TEMPO_PORT: Final = 3200
+PROMETHEUS_SERVICE: Final = "monitoring-prometheus"
+"""As the stack's chart names it after its full name."""
 LOKI_PEER_PORTS: Final = (7946, 9095)
 """Loki's instances among themselves: membership and gRPC, by pod addresses."""
 RELOADER_PORT: Final = 8080
@@ -71,6 +78,7 @@ NODE_PORTS: Final = (9100, 9962, 9963, 9964, 9965, 10250)
 
 SCRAPED: Final[tuple[tuple[str, Pods, tuple[int, ...]], ...]] = (
     ("istiod", ISTIOD, (15014,)),
+    *ADMISSION,
     *((gateway.name, gateway_pods(gateway), (PROXY_METRICS_PORT,)) for gateway in GATEWAYS),
     ("limiter", LIMITER, (PROXY_METRICS_PORT,)),
     ("issuer", ISSUER, (PROXY_METRICS_PORT,)),
@@ -203,12 +211,12 @@ def _stores(graph: Graph, region: str) -> Iterator[Policy]:
 def _pages(graph: Graph, region: str) -> Iterator[Policy]:
     """Grafana reads; nobody reaches it over the network: who may forward a port to it comes in by the API server."""
     yield from _meshed("grafana", GRAFANA)
-    for name, pods, port in (
-        ("prometheus", PROMETHEUS_PODS, PROMETHEUS_PORT),
-        ("loki", LOKI, LOKI_PORT),
-        ("tempo", TEMPO, TEMPO_PORT),
+    for name, service, pods, port in (
+        ("prometheus", PROMETHEUS_SERVICE, PROMETHEUS_PODS, PROMETHEUS_PORT),
+        ("loki", LOKI_SERVICE, LOKI, LOKI_PORT),
+        ("tempo", TEMPO_SERVICE, TEMPO, TEMPO_PORT),
     ):
-        names = Lookups(names=(service_host(OBSERVABILITY_NAMESPACE, name),))
+        names = Lookups(names=(service_host(OBSERVABILITY_NAMESPACE, service),))
         yield Policy(name=f"reads-{name}", subject=GRAFANA, egress=(Flow(peer=pods, ports=(port,)), Flow(peer=names)))
         yield Policy(name="read", subject=pods, ingress=(Flow(peer=GRAFANA, ports=(port,)),))
     yield Policy(name="grafana-api", subject=GRAFANA, egress=(Flow(peer=control_plane(graph, region), ports=(API_PORT,)),))
