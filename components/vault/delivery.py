@@ -32,7 +32,7 @@ CA_CONFIG_MAP: Final = "vault-ca"
 """In each tenant's namespace: `ca.crt`, the authority of Vault's own certificate."""
 CA_KEY: Final = "ca.crt"
 USER: Final = 10002
-"""Of both sidecars; the application's user is another and cannot read the login."""
+"""Of both sidecars, so that one reads what the other writes. The login's folder is mounted into no other container."""
 SPIFFE_VOLUME: Final = "spiffe-workload-api"
 """The pod's own volume with the socket of SPIRE's agent."""
 FILES: Final = "/var/run/secrets/vault"
@@ -196,7 +196,7 @@ def delivery(graph: Graph, region: str, workload: Workload) -> Delivery:
     agent |= {
         # Past the image's entrypoint, which would give the binary a capability that this container must not have.
         "command": ["vault", "agent", f"-config={_CONFIG}/agent.json"],
-        "env": [{"name": "HOME", "value": _LOGIN}, {"name": "VAULT_SKIP_VERIFY", "value": "false"}],
+        "env": [{"name": "HOME", "value": _LOGIN}],
         "volumeMounts": [
             {"name": "vault-login", "mountPath": _LOGIN, "readOnly": True},
             {"name": "vault-files", "mountPath": FILES},
