@@ -22,6 +22,7 @@ from components.cni.policies_tenant import (
     ISTIOD,
     ISTIOD_PORT,
     TO_ISTIOD,
+    VAULT,
     control_plane,
     gateway_pods,
     subnets,
@@ -44,6 +45,7 @@ from components.graph.names import (
     SPIRE_SERVER_NAMESPACE,
     SYSTEM_NAMESPACE,
     TEMPO_SERVICE,
+    VAULT_PORT,
     service_host,
 )
 from components.names import bucket_name
@@ -108,6 +110,7 @@ SCRAPED: Final[tuple[tuple[str, Pods, tuple[int, ...]], ...]] = (
     ("monitoring-operator", MONITORING_OPERATOR, (8080,)),
     ("cluster-state", CLUSTER_STATE, (8080,)),
     ("flows", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "hubble-relay"}), (9966,)),
+    ("vault", VAULT, (VAULT_PORT,)),
     ("velero", VELERO_SERVED, (8085,)),
     ("faults", FAULTS, (FAULT_METRICS_PORT,)),
     ("falco", Pods(namespace=RUNTIME_NAMESPACE, labels={SERVICE_LABEL: "falco"}), (8765,)),

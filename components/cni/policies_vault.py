@@ -9,7 +9,7 @@ from typing import Final
 
 from components.cni import dns
 from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Networks, Pods, Policy
-from components.cni.policies_tenant import API_PORT, control_plane, store_pods, subnets
+from components.cni.policies_tenant import API_PORT, VAULT, control_plane, store_pods, subnets
 from components.graph.model import Graph, Store
 from components.graph.names import (
     POSTGRES_PORT,
@@ -25,12 +25,7 @@ from components.names import bucket_name
 RAFT_PORT: Final = 8201
 DISCOVERY_PORT: Final = 8443
 """Of the container; its Service has 443."""
-VAULT_PODS: Final = Pods(
-    namespace=VAULT_NAMESPACE,
-    labels={SERVICE_LABEL: "vault", "component": "server"},
-    service_account=VAULT_SERVICE,
-    stateful=True,
-)
+VAULT_PODS: Final = VAULT
 SNAPSHOT: Final = Pods(namespace=VAULT_NAMESPACE, labels={SERVICE_LABEL: "vault-snapshot"}, service_account="vault-snapshot")
 DISCOVERY: Final = Pods(namespace=SPIRE_SERVER_NAMESPACE, labels={SERVICE_LABEL: "spiffe-oidc-discovery-provider"})
 DISCOVERY_SERVICE: Final = "spire-spiffe-oidc-discovery-provider"
