@@ -101,7 +101,13 @@ def _snapshots(graph: Graph, region: str) -> Iterator[Policy]:
         egress=(
             Flow(peer=VAULT_PODS, ports=(VAULT_PORT,)),
             Flow(peer=Lookups(names=(service_host(VAULT_NAMESPACE, f"{VAULT_SERVICE}-active"),))),
-            # By the gateway endpoint, which leaves S3 its public addresses.
+        ),
+    )
+    # By the gateway endpoint, which leaves S3 its public addresses.
+    yield Policy(
+        name="vault-snapshot-bucket",
+        subject=SNAPSHOT,
+        egress=(
             Flow(peer=Hosts(names=hosts), ports=(API_PORT,)),
             Flow(peer=Lookups(names=hosts)),
             Flow(peer=CredentialAgent()),
