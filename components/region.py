@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.account.trail import trail_arn
+from components.account.trail import trail_arn, trail_log_group
 from components.assembly.place import Bucket, Buckets, ClusterPlace
 from components.assembly.services import Services, ServicesArgs, TargetGroups
 from components.audit.region_evidence import RegionEvidence, RegionEvidenceArgs
@@ -184,6 +184,7 @@ class Region(Component, token="zerotrust:region:Region"):
                             settings.edge.domain,
                             settings.identity.issuer_host,
                             settings.identity.trust_domain_base,
+                            *settings.runtime.output_hosts,
                         }
                     )
                 ),
@@ -358,6 +359,8 @@ class Region(Component, token="zerotrust:region:Region"):
                 ),
                 targets=targets,
                 private_zone_id=self.private_zone.zone_id,
+                audit_bucket=Bucket(name=self.evidence.worm.name, arn=self.evidence.worm.arn),
+                trail_log_group=trail_log_group(args.home),
             ),
             opts=self.child(providers=[cluster.control_plane.kubernetes_provider]),
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.account.trail import INSIGHTS, event_selectors, role_policy, role_trust, trail_name
+from components.account.trail import INSIGHTS, event_selectors, role_policy, role_trust, trail_log_group, trail_name
 from components.base import Component
 from components.context import RegionContext
 from components.settings.account import AuditSettings, GuardSettings
@@ -94,7 +94,7 @@ class Guards(Component, token="zerotrust:account:Guards"):
         context = args.context
         group = aws.cloudwatch.LogGroup(
             f"{name}-trail-logs",
-            name=f"/{context.organization}/{context.environment}/trail",
+            name=trail_log_group(context),
             kms_key_id=args.key_arn,
             retention_in_days=args.audit.log_retention_days,
             deletion_protection_enabled=True,

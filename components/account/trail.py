@@ -23,6 +23,11 @@ def trail_arn(context: RegionContext) -> str:
     return context.arn("cloudtrail", f"trail/{trail_name(context)}")
 
 
+def trail_log_group(home: RegionContext) -> str:
+    """Name of the trail's log group, in its home region."""
+    return f"/{home.organization}/{home.environment}/trail"
+
+
 def role_trust(context: RegionContext) -> dict[str, Any]:
     """CloudTrail may take the role for this trail only."""
     condition = {"StringEquals": {"aws:SourceAccount": context.account, "aws:SourceArn": trail_arn(context)}}

@@ -15,17 +15,21 @@ from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
 from components.cni.objects import region_objects
 from components.graph.names import EXTERNAL_DNS_NAMESPACE, SYSTEM_NAMESPACE
 from components.manifests import CniManifests, Manifest, ManifestsArgs, OperatorsManifests, TenancyManifests, manifest
+from components.observability.telemetry.names import ISSUER as TELEMETRY_ISSUER
 from components.operators import aws_load_balancer, external_dns
 from components.operators.aws_load_balancer import LoadBalancerController, LoadBalancerControllerArgs
 from components.operators.cert_manager import CertManager, CertManagerArgs
 from components.operators.database_operator import DatabaseOperator, DatabaseOperatorArgs
 from components.operators.external_dns import ExternalDns, ExternalDnsArgs
 from components.operators.metrics_server import MetricsServer, MetricsServerArgs
+from components.runtime.certificates import ISSUER as EVENTS_ISSUER
 from components.tenancy.certificates import product_authority, product_issuer
 from components.tenancy.namespace import platform_namespaces
 from components.tenancy.postgres import STORAGE_CLASS
 
 IOPS_DEFAULT: Final = "gp3"
+PLATFORM_ISSUERS: Final = (EVENTS_ISSUER, TELEMETRY_ISSUER)
+"""Issuers of every namespace of the platform that they are for: both ends of a connection outside the mesh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,10 @@ class Ground(Component, token="zerotrust:operators:Ground"):
         products = sorted({tenant.product for tenant in place.graph.settings.tenants.values() if tenant.product is not None})
         certificates = CertManager(
             f"{name}-certificates",
-            CertManagerArgs(after=self.rules, cluster_issuers=[product_issuer(product).name for product in products]),
+            CertManagerArgs(
+                after=self.rules,
+                cluster_issuers=[*PLATFORM_ISSUERS, *(product_issuer(product).name for product in products)],
+            ),
             opts=self.child(),
         )
         self.authorities = {

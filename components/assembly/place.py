@@ -7,7 +7,7 @@ import pulumi
 
 from components.context import RegionContext
 from components.graph.model import Graph
-from components.tenancy.postgres import Postgres
+from components.tenancy.postgres import Archive, Postgres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,4 +77,5 @@ def platform_database(place: ClusterPlace, namespace: str, name: str, *, storage
         cpu="250m",
         memory=memory,
         login="certificate",
+        archive=Archive(timeout_seconds=place.graph.settings.backup.databases.archive_timeout_seconds),
     )

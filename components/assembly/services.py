@@ -1,14 +1,25 @@
-"""Everything inside a region's cluster, in order: ground, trust, mesh, the pods behind the load balancers, the tenants."""
+"""Everything inside a region's cluster, in order: ground, backups, trust, mesh, guardrails, secrets, sight, the tenants.
 
-from collections.abc import Mapping
+A tenant's objects wait for what holds them in check; what only watches them, or fetches for them, waits for nobody's workloads.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
+from components.assembly.backup import Backups, BackupsArgs, TenantBackups, TenantBackupsArgs
+from components.assembly.chaos import Chaos, ChaosArgs
 from components.assembly.ground import Ground, GroundArgs
-from components.assembly.place import ClusterPlace
-from components.assembly.service_mesh import ServiceMesh, ServiceMeshArgs
-from components.assembly.trust import Trust, TrustArgs
+from components.assembly.guardrails import Guardrails, GuardrailsArgs
+from components.assembly.monitoring import Monitoring, MonitoringArgs
+from components.assembly.place import Bucket, ClusterPlace
+from components.assembly.runtime import Runtime, RuntimeArgs
+from components.assembly.service_mesh import ISSUER_DATABASE, ServiceMesh, ServiceMeshArgs
+from components.assembly.telemetry import Telemetry, TelemetryArgs
+from components.assembly.trust import DATABASE, Trust, TrustArgs
+from components.assembly.vault import VaultPlatform, VaultPlatformArgs
+from components.assembly.vault_access import VaultGrants, VaultGrantsArgs
 from components.base import Component
 from components.graph.names import (
     BUNDLE_PORT,
@@ -16,6 +27,7 @@ from components.graph.names import (
     EASTWEST_PORT,
     INGRESS,
     INGRESS_PORT,
+    ISSUER_NAMESPACE,
     SPIRE_SERVER_NAMESPACE,
     VAULT_NAMESPACE,
     VAULT_PORT,
@@ -63,6 +75,10 @@ class ServicesArgs:
     place: ClusterPlace
     targets: TargetGroups
     private_zone_id: pulumi.Input[str]
+    audit_bucket: Bucket
+    """The region's locked evidence."""
+    trail_log_group: str
+    """Name of the trail's log group in the home region."""
 
 
 def bundle_record(place: ClusterPlace) -> Manifest:
@@ -70,6 +86,12 @@ def bundle_record(place: ClusterPlace) -> Manifest:
     network = place.graph.settings.regions[place.region]
     addresses = [eastwest_address(network.vpc_cidr, zone) for zone in sorted(network.zones)]
     return dns_record("bundle-endpoint", host=bundle_host(place.graph.trust_domain(place.region)), targets=addresses)
+
+
+def platform_databases(place: ClusterPlace) -> tuple[tuple[str, str], ...]:
+    """Namespace and name of each database of the platform's own in this cluster."""
+    issuer = ((ISSUER_NAMESPACE, ISSUER_DATABASE),) if place.graph.runs_issuer(place.region) else ()
+    return ((SPIRE_SERVER_NAMESPACE, DATABASE), *issuer)
 
 
 class Services(Component, token="zerotrust:region:Services"):
@@ -92,29 +114,28 @@ class Services(Component, token="zerotrust:region:Services"):
             ),
             opts=self.child(),
         )
-        trust = Trust(f"{name}-trust", TrustArgs(place=place, after=ground.ready), opts=self.child())
-        mesh = ServiceMesh(
-            f"{name}-mesh", ServiceMeshArgs(place=place, ground=ground.ready, trust=trust.ready), opts=self.child()
-        )
-        OperatorsManifests(
-            f"{name}-targets",
-            ManifestsArgs(
-                objects=tuple(
-                    target_group_binding(
-                        key, namespace=space, service=service, port=port, target_group_arn=arn, vpc_id=place.vpc_id
-                    )
-                    for key, (space, service, port, arn) in sorted(bindings.items())
-                ),
-                after=[*ground.load_balancer_controller, *mesh.ready, *trust.spire],
-            ),
+        backups = Backups(
+            f"{name}-backups",
+            BackupsArgs(place=place, after=ground.ready, platform_databases=platform_databases(place)),
             opts=self.child(),
         )
+        stored = (*ground.ready, *backups.archive)
+        trust = Trust(f"{name}-trust", TrustArgs(place=place, after=stored), opts=self.child())
+        mesh = ServiceMesh(f"{name}-mesh", ServiceMeshArgs(place=place, ground=stored, trust=trust.ready), opts=self.child())
+        guardrails = Guardrails(f"{name}-guardrails", GuardrailsArgs(place=place, after=ground.ready), opts=self.child())
+        targets = self._targets(name, place, bindings, ground, (*mesh.ready, *trust.spire))
         if args.targets.bundle is not None:
             OperatorsManifests(
                 f"{name}-records",
                 ManifestsArgs(objects=(bundle_record(place),), after=ground.external_dns),
                 opts=self.child(),
             )
+        vault = VaultPlatform(
+            f"{name}-vault",
+            VaultPlatformArgs(place=place, after=[*ground.ready, *ground.external_dns], reachable=targets),
+            opts=self.child(),
+        )
+        sight = self._sight(name, args, (*ground.ready, *mesh.ready, *trust.ready))
         self.tenants = {
             tenant: Tenant(
                 f"{name}-tenant-{tenant}",
@@ -123,17 +144,86 @@ class Services(Component, token="zerotrust:region:Services"):
                     region=place.region,
                     tenant=tenant,
                     after={
-                        "namespace": ground.rules,
+                        "namespace": [*ground.rules, *guardrails.ready],
                         "identity": trust.spire,
                         "mesh": mesh.ready,
-                        "stores": [*ground.ready, *ground.authorities.get(settings.product or "", ())],
-                        "workloads": [*trust.ready, *mesh.ready],
+                        "stores": [*stored, *ground.authorities.get(settings.product or "", ())],
+                        "workloads": [*trust.ready, *mesh.ready, *sight],
                     },
                 ),
                 opts=self.child(),
             )
             for tenant, settings in sorted(place.graph.settings.tenants.items())
         }
+        for tenant, made in self.tenants.items():
+            stores = [each for layer in ("namespace", "stores") if layer in made.layers for each in made.layers[layer].ready]
+            TenantBackups(
+                f"{name}-backups-{tenant}",
+                TenantBackupsArgs(place=place, tenant=tenant, after=[*backups.ready, *stores]),
+                opts=self.child(),
+            )
+        # Pods that fetch wait for their own files; a login must know the databases, and those are the tenants'.
+        VaultGrants(
+            f"{name}-grants",
+            VaultGrantsArgs(
+                place=place,
+                authority=vault.authority,
+                provider=vault.provider,
+                after=[
+                    *vault.ready,
+                    *trust.spire,
+                    *(
+                        gate
+                        for made in self.tenants.values()
+                        for layer in ("namespace", "stores")
+                        if layer in made.layers
+                        for gate in made.layers[layer].ready
+                    ),
+                ],
+            ),
+            opts=self.child(),
+        )
+        Chaos(f"{name}-chaos", ChaosArgs(place=place, after=[*ground.ready, *mesh.ready]), opts=self.child())
         self.trust_domain = trust.trust_domain
         self.spire = trust.spire
         self.register_outputs({})
+
+    def _targets(
+        self,
+        name: str,
+        place: ClusterPlace,
+        bindings: Mapping[str, tuple[str, str, int, pulumi.Input[str]]],
+        ground: Ground,
+        standing: Sequence[pulumi.Resource],
+    ) -> tuple[pulumi.Resource, ...]:
+        """The pods behind the load balancers."""
+        return OperatorsManifests(
+            f"{name}-targets",
+            ManifestsArgs(
+                objects=tuple(
+                    target_group_binding(
+                        key, namespace=space, service=service, port=port, target_group_arn=arn, vpc_id=place.vpc_id
+                    )
+                    for key, (space, service, port, arn) in sorted(bindings.items())
+                ),
+                after=[*ground.load_balancer_controller, *standing],
+            ),
+            opts=self.child(),
+        ).ready
+
+    def _sight(self, name: str, args: ServicesArgs, standing: Sequence[pulumi.Resource]) -> tuple[pulumi.Resource, ...]:
+        """Stores of metrics, logs and traces, what fills them, and detection at run time."""
+        place = args.place
+        monitoring = Monitoring(f"{name}-monitoring", MonitoringArgs(place=place, after=standing), opts=self.child())
+        telemetry = Telemetry(
+            f"{name}-telemetry",
+            TelemetryArgs(
+                place=place,
+                after=[*standing, *monitoring.ready],
+                audit_bucket=args.audit_bucket,
+                trail_log_group=args.trail_log_group,
+            ),
+            opts=self.child(),
+        )
+        runtime = Runtime(f"{name}-runtime", RuntimeArgs(place=place, after=[*standing, *telemetry.ready]), opts=self.child())
+        return (*telemetry.ready, *runtime.ready)

@@ -112,11 +112,9 @@ class VaultPlatform(Component, token="zerotrust:vault:Platform"):
             opts=self.child(),
         )
         self.servers = servers.ready
-        published = k8s.core.v1.Secret.get(
-            f"{name}-authority",
-            f"{VAULT_NAMESPACE}/{TRUST_CERTIFICATE}",
-            opts=self.child(depends_on=list(certificates.ready)),
-        )
+        # Not known before the certificate stands: a first preview reads nothing.
+        known = certificates.objects[-1].id.apply(lambda _: f"{VAULT_NAMESPACE}/{TRUST_CERTIFICATE}")  # type: ignore[attr-defined]
+        published = k8s.core.v1.Secret.get(f"{name}-authority", known, opts=self.child(depends_on=list(certificates.ready)))
         # A certificate is public; only the key that lies beside it is not, and it goes nowhere.
         self.authority = pulumi.Output.unsecret(published.data).apply(lambda data: published_authority(place.region, data))
         record = VaultManifests(

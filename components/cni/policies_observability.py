@@ -149,7 +149,7 @@ def scraped(name: str, pods: Pods, ports: tuple[int, ...]) -> Iterator[Policy]:
 
 
 def _meshed(name: str, pods: Pods) -> Iterator[Policy]:
-    yield Policy(name="mesh", subject=pods, egress=TO_ISTIOD)
+    yield Policy(name=f"mesh-{name}", subject=pods, egress=TO_ISTIOD)
     yield Policy(name=f"mesh-{name}", subject=ISTIOD, ingress=(Flow(peer=pods, ports=(ISTIOD_PORT,)),))
 
 
@@ -179,7 +179,7 @@ def _alerts(graph: Graph) -> Iterator[Policy]:
     alert = (Flow(peer=ALERTMANAGER, ports=(ALERTMANAGER_PORT,)),)
     for name, pods in (("prometheus", PROMETHEUS_PODS), ("loki", LOKI)):
         yield Policy(name=f"alerts-{name}", subject=pods, egress=alert)
-        yield Policy(name=f"alerts-{name}", subject=ALERTMANAGER, ingress=(Flow(peer=pods, ports=(ALERTMANAGER_PORT,)),))
+        yield Policy(name=f"alerted-by-{name}", subject=ALERTMANAGER, ingress=(Flow(peer=pods, ports=(ALERTMANAGER_PORT,)),))
     among = Flow(peer=ALERTMANAGER, ports=(ALERTMANAGER_PEER_PORT,), protocols=("TCP", "UDP"))
     lookups = Flow(peer=Lookups(patterns=dns.services_of(OBSERVABILITY_NAMESPACE)))
     yield Policy(name="instances-alertmanager", subject=ALERTMANAGER, ingress=(among,), egress=(among, lookups))
@@ -221,6 +221,6 @@ def _pages(graph: Graph, region: str) -> Iterator[Policy]:
     ):
         names = Lookups(names=(service_host(OBSERVABILITY_NAMESPACE, service),))
         yield Policy(name=f"reads-{name}", subject=GRAFANA, egress=(Flow(peer=pods, ports=(port,)), Flow(peer=names)))
-        yield Policy(name="read", subject=pods, ingress=(Flow(peer=GRAFANA, ports=(port,)),))
+        yield Policy(name=f"read-{name}", subject=pods, ingress=(Flow(peer=GRAFANA, ports=(port,)),))
     yield Policy(name="grafana-api", subject=GRAFANA, egress=(Flow(peer=control_plane(graph, region), ports=(API_PORT,)),))
     yield _out("grafana-issuer", GRAFANA, graph.settings.identity.issuer_host)

@@ -113,7 +113,7 @@ def _snapshots(graph: Graph, region: str) -> Iterator[Policy]:
             Flow(peer=CredentialAgent()),
         ),
     )
-    yield Policy(name="vault-snapshot", subject=VAULT_PODS, ingress=(Flow(peer=SNAPSHOT, ports=(VAULT_PORT,)),))
+    yield Policy(name="snapshot", subject=VAULT_PODS, ingress=(Flow(peer=SNAPSHOT, ports=(VAULT_PORT,)),))
 
 
 def _credentials(store: Store) -> Iterator[Policy]:

@@ -12,7 +12,7 @@ from components.graph.names import TENANT_LABEL
 from components.manifests import WITHOUT_AWAIT, Manifest
 from components.settings.tenants import CacheSettings, DatabaseSettings
 from components.tenancy.certificates import OWN, Issuer, authority, leaf, product_issuer
-from components.tenancy.postgres import Postgres, postgres_cluster, postgres_monitor
+from components.tenancy.postgres import Archive, Postgres, postgres_cluster, postgres_monitor
 from components.tenancy.valkey import Valkey, valkey_cache
 
 CLIENT: Final = "client-tls"
@@ -60,6 +60,7 @@ def postgres_of(graph: Graph, store: Store) -> Postgres:
         memory=settings.memory,
         labels={TENANT_LABEL: store.tenant},
         issuer=issuer_of(graph, store.tenant),
+        archive=Archive(timeout_seconds=graph.settings.backup.databases.archive_timeout_seconds),
     )
 
 

@@ -118,12 +118,24 @@ def _spiffe_bundle(urn: str) -> dict[str, Any]:
     return {"data": {"bundle.spiffe": json.dumps({"keys": [key], "spiffe_sequence": 1})}}
 
 
+def _certificate_secret(urn: str) -> dict[str, Any]:
+    """What cert-manager writes for a certificate: the only secrets that the program reads."""
+    files = {
+        "ca.crt": _pem(urn, "CERTIFICATE"),
+        "tls.crt": _pem(f"{urn} leaf", "CERTIFICATE"),
+        "tls.key": _pem(urn, "PRIVATE KEY"),
+    }
+    return {"type": "kubernetes.io/tls", "data": {name: base64.b64encode(pem.encode()).decode() for name, pem in files.items()}}
+
+
 _PUBLISHED = {("kubernetes:core/v1:ConfigMap", "spire-system/spire-bundle"): _spiffe_bundle}
 """Objects that no program registers: what runs in a cluster makes them."""
 
 
 def published_outputs(token: str, identifier: str, urn: str) -> dict[str, Any]:
     """The outputs of an object that is only read, by its type and id; empty for what nothing is known of."""
+    if token == "kubernetes:core/v1:Secret":  # noqa: S105 - a type of resource
+        return _certificate_secret(urn)
     make = _PUBLISHED.get((token, identifier))
     return make(urn) if make else {}
 
