@@ -1,5 +1,6 @@
 """The real program under the recording monitor, with a stack's settings or a change of them."""
 
+import base64
 import copy
 import importlib.util
 import json
@@ -38,6 +39,14 @@ def published(config_map: dict[str, Any]) -> dict[str, Any]:
     return {} if "data" in config_map else {"data": {"bundle.spiffe": json.dumps({"keys": [key], "spiffe_sequence": 1})}}
 
 
+def issued(secret: dict[str, Any]) -> dict[str, Any]:
+    """What cert-manager puts into a Secret: authority, certificate and key, for each that is read and not made."""
+    pem = "-----BEGIN {0}-----\nQ0E=\n-----END {0}-----\n"
+    kinds = {"ca.crt": "CERTIFICATE", "tls.crt": "CERTIFICATE", "tls.key": "PRIVATE KEY"}
+    data = {key: base64.b64encode(pem.format(kind).encode()).decode() for key, kind in kinds.items()}
+    return {} if secret.get("metadata") else {"data": data}
+
+
 OUTPUTS: dict[str, Answer] = {
     "eks:index:Cluster": {
         "kubeconfig": {"clusters": [{"cluster": {"server": "https://abc.eks.internal", "certificate-authority-data": "Q0E="}}]},
@@ -48,6 +57,7 @@ OUTPUTS: dict[str, Answer] = {
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 3},
     "aws:route53/zone:Zone": {"zoneId": "Z0123456789ABCDEFGHIJ"},
     "kubernetes:core/v1:ConfigMap": published,
+    "kubernetes:core/v1:Secret": issued,
 }
 """What is answered beyond the inputs, where the program reads it; the component's children are the engine tier's."""
 
