@@ -13,9 +13,10 @@ import pulumi
 from components.assembly.place import ClusterPlace, platform_database
 from components.base import Component
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
-from components.graph.names import SPIRE_SERVER_NAMESPACE
+from components.graph.names import DISCOVERY_SERVICE, SPIRE_SERVER_NAMESPACE, service_host
 from components.identity.registration import region_objects
 from components.identity.spire import (
+    DISCOVERY_SECRET,
     SERVER_SERVICE_ACCOUNT,
     Datastore,
     Kinds,
@@ -25,8 +26,8 @@ from components.identity.spire import (
     kms_policy,
     private_ca_policy,
 )
-from components.manifests import IdentityManifests, ManifestsArgs
-from components.tenancy.certificates import authority
+from components.manifests import IdentityManifests, Manifest, ManifestsArgs
+from components.tenancy.certificates import authority, leaf
 from components.tenancy.postgres import STORAGE_CLASS, Postgres, postgres_client, postgres_cluster
 
 DATABASE: Final = "spire"
@@ -44,6 +45,17 @@ class TrustArgs:
 def datastore(place: ClusterPlace) -> Postgres:
     """SPIRE's database: three instances, for who cannot be named cannot speak."""
     return platform_database(place, SPIRE_SERVER_NAMESPACE, DATABASE, storage="10Gi", memory="512Mi")
+
+
+def discovery_certificate() -> Manifest:
+    """What the discovery provider serves its keys with: the name that Vault asks it by, signed by the namespace's authority."""
+    return leaf(
+        SPIRE_SERVER_NAMESPACE,
+        DISCOVERY_SECRET,
+        common_name="spire-discovery",  # the whole name is longer than the 64 characters a common name has
+        usages=("server auth",),
+        dns_names=(service_host(SPIRE_SERVER_NAMESPACE, DISCOVERY_SERVICE),),
+    )
 
 
 class Trust(Component, token="zerotrust:identity:Trust"):
@@ -64,7 +76,12 @@ class Trust(Component, token="zerotrust:identity:Trust"):
         database = IdentityManifests(
             f"{name}-datastore",
             ManifestsArgs(
-                objects=(*authority(SPIRE_SERVER_NAMESPACE), *postgres_cluster(wanted), postgres_client(wanted)),
+                objects=(
+                    *authority(SPIRE_SERVER_NAMESPACE),
+                    discovery_certificate(),
+                    *postgres_cluster(wanted),
+                    postgres_client(wanted),
+                ),
                 after=args.after,
             ),
             opts=self.child(),

@@ -22,6 +22,7 @@ from components.operators.external_dns import dns_record
 from components.tenancy.certificates import authority, leaf
 from components.tenancy.postgres import STORAGE_CLASS
 from components.vault.audit import AuditDevices
+from components.vault.engines import declared_roles
 from components.vault.provider import vault_provider
 from components.vault.seal import SealRole
 from components.vault.server import Servers, ServersArgs
@@ -95,6 +96,7 @@ class VaultPlatform(Component, token="zerotrust:vault:Platform"):
             oidc_provider_arn=place.oidc_provider_arn,
             oidc_issuer=place.oidc_issuer,
             key_arn=place.vault_key_arn,
+            assumes=declared_roles(place.graph, place.region),
             opts=self.child(),
         )
         servers = Servers(

@@ -62,6 +62,11 @@ def issued(certificate: Manifest) -> Manifest:
     return {**certificate, "metadata": {**certificate["metadata"], "annotations": ISSUED}}
 
 
+def discovery_trust() -> Manifest:
+    """What carries the certificate of the authority that signs the discovery provider's."""
+    return leaf(SPIRE_SERVER_NAMESPACE, DISCOVERY_TRUST, common_name="trust", usages=("client auth",))
+
+
 def opened(data: Mapping[str, str], key: str) -> str:
     """One file of a secret as the API gives it. Raises KeyError where it is not."""
     return base64.b64decode(data[key]).decode()
@@ -90,8 +95,7 @@ class VaultGrants(Component, token="zerotrust:vault:Grants"):
                 for tenant, part in sorted(plan.tenants.items())
                 if part.connections
             }
-            discovery = leaf(SPIRE_SERVER_NAMESPACE, DISCOVERY_TRUST, common_name="trust", usages=("client auth",))
-            keys = self._read(f"{name}-discovery", discovery, args.after)
+            keys = self._read(f"{name}-discovery", discovery_trust(), args.after)
             access = VaultAccess(
                 f"{name}-access",
                 VaultAccessArgs(

@@ -12,6 +12,7 @@ from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Netwo
 from components.cni.policies_tenant import API_PORT, VAULT, control_plane, store_pods, subnets
 from components.graph.model import Graph, Store
 from components.graph.names import (
+    DISCOVERY_SERVICE,
     POSTGRES_PORT,
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
@@ -28,7 +29,6 @@ DISCOVERY_PORT: Final = 8443
 VAULT_PODS: Final = VAULT
 SNAPSHOT: Final = Pods(namespace=VAULT_NAMESPACE, labels={SERVICE_LABEL: "vault-snapshot"}, service_account="vault-snapshot")
 DISCOVERY: Final = Pods(namespace=SPIRE_SERVER_NAMESPACE, labels={SERVICE_LABEL: "spiffe-oidc-discovery-provider"})
-DISCOVERY_SERVICE: Final = "spire-spiffe-oidc-discovery-provider"
 BACKUP_PURPOSE: Final = "backup"
 
 

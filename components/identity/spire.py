@@ -3,7 +3,8 @@
 Guarantees: signing keys never leave KMS; no password anywhere (the datastore knows the server by its client certificate);
 nodes are attested by projected tokens and kubelets by the cluster's own CA; the agents hand Envoy the federated bundles
 (facts of Envoy's SDS: without `sds` below a federated caller fails TLS in silence). Relies on: the two namespaces, a
-PostgreSQL cluster with certificates, a storage class, the role by pod identity. Registrations are objects of their own.
+PostgreSQL cluster with certificates, a storage class, the discovery provider's certificate, the role by pod identity.
+Registrations are objects of their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,9 @@ EVERY_NODE: Final = [{"operator": "Exists"}]
 """Agent and driver run wherever a workload may: a node without them gives no identity, so nothing on it may speak."""
 BUNDLE_CONFIG_MAP: Final = "spire-bundle"
 BUNDLE_KEY: Final = "bundle.spiffe"
+DISCOVERY_SECRET: Final = "spire-discovery-tls"  # noqa: S105 - a name
+"""In the server's namespace: the certificate that the discovery provider serves its keys with. Who fetches them (Vault) cannot
+know SPIRE's own authorities, which turn over every day, before it was told them by somebody it trusts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,21 +161,26 @@ def chart_values(args: TrustDomainArgs) -> dict[str, Any]:
         },
         "spire-server": {
             **_server(args),
-            "upstreamAuthority": {
-                "awsPCA": {
-                    "enabled": True,
-                    "region": args.context.region,
-                    "certificateAuthorityARN": authority.private_ca,
+            **(
+                {
+                    "upstreamAuthority": {
+                        "awsPCA": {
+                            "enabled": True,
+                            "region": args.context.region,
+                            "certificateAuthorityARN": authority.private_ca,
+                        }
+                    }
                 }
-            }
-            if authority.kind == "aws_private_ca"
-            else {},
+                if authority.kind == "aws_private_ca"
+                else {}
+            ),
         },
         "spire-agent": _agent(),
         "spiffe-csi-driver": {"agentSocketPath": AGENT_SOCKET, "tolerations": EVERY_NODE},
         "spiffe-oidc-discovery-provider": {
             "replicaCount": 2,
-            "tls": {"spire": {"enabled": True}},
+            # The file is read again every minute, so cert-manager's renewal needs no restart.
+            "tls": {"spire": {"enabled": False}, "externalSecret": {"enabled": True, "secretName": DISCOVERY_SECRET}},
             "config": {"logFormat": "json"},
         },
     }

@@ -121,3 +121,8 @@ def aws_roles(graph: Graph, region: str, tenant: str) -> tuple[AwsRole, ...]:
         for workload in graph.workloads_of(tenant, region)
         if workload.settings.aws_role is not None
     )
+
+
+def declared_roles(graph: Graph, region: str) -> tuple[str, ...]:
+    """ARNs of every role in AWS that a service of the region has, whoever its tenant, in order and once."""
+    return tuple(sorted({role.arn for tenant in graph.tenants for role in aws_roles(graph, region, tenant)}))

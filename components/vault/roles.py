@@ -11,15 +11,13 @@ from typing import Final
 
 from components.graph import identity
 from components.graph.model import Graph, Workload
-from components.graph.names import CLUSTER_DOMAIN, SPIRE_SERVER_NAMESPACE
+from components.graph.names import DISCOVERY_SERVICE, SPIRE_SERVER_NAMESPACE, service_host
 from components.vault.policies import workload_name
 
 AUDIENCE: Final = "vault"
 """The one audience a JWT-SVID must name: a token made for another service is no login here."""
 JWT_MOUNT: Final = "spire"
 SPIFFE_MOUNT: Final = "spiffe"
-DISCOVERY_SERVICE: Final = "spire-spiffe-oidc-discovery-provider"
-"""The chart's Service of release `spire`; HTTPS on 443."""
 ALGORITHMS: Final = ("ES256",)
 """What SPIRE signs with here (EC P-256 keys in KMS). RSA, symmetric and unsigned tokens are refused before any claim is read."""
 CLOCK_SKEW_SECONDS: Final = 10
@@ -56,13 +54,12 @@ class LoginRole:
 def login_mount(graph: Graph, region: str) -> LoginMount:
     """How a region's workloads log in."""
     kind, domain = graph.settings.vault.login, graph.trust_domain(region)
-    host = f"{DISCOVERY_SERVICE}.{SPIRE_SERVER_NAMESPACE}.svc.{CLUSTER_DOMAIN}"
     return LoginMount(
         kind=kind,
         path=JWT_MOUNT if kind == "jwt" else SPIFFE_MOUNT,
         trust_domain=domain,
         issuer=f"https://oidc-discovery.{domain}",
-        keys_url=f"https://{host}/keys",
+        keys_url=f"https://{service_host(SPIRE_SERVER_NAMESPACE, DISCOVERY_SERVICE)}/keys",
     )
 
 

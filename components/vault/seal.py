@@ -1,10 +1,12 @@
-"""Vault's role in AWS: it wraps and unwraps Vault's root key with one KMS key, and nothing else.
+"""Vault's role in AWS: with one KMS key it wraps and unwraps the root key, and it takes the roles that services declare.
 
 The seal takes its credentials from a web identity token (IRSA), the only account of the cluster that does: it finds none at the
 pod identity agent. The trust policy names the cluster's own issuer, the one service account and the one audience, each to the
 letter. Relies on: the cluster's OIDC provider; the interface endpoints of KMS and STS.
 """
 
+import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pulumi
@@ -70,6 +72,19 @@ def key_document(key_arn: pulumi.Input[str]) -> dict[str, Any]:
     }
 
 
+def assume_document(arns: Sequence[str]) -> dict[str, Any]:
+    """Whose credentials Vault's `aws` engines may ask STS for: the roles that the settings declare, each by its ARN in full.
+
+    Raises:
+        ValueError: for no role, and for one that is a pattern: either would be more than the settings say.
+    """
+    if not arns or any("*" in arn or "?" in arn for arn in arns):
+        msg = f"{sorted(arns)}: name the roles that Vault gives credentials of, each in full"
+        raise ValueError(msg)
+    statement = {"Sid": "DeclaredRoles", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": sorted(set(arns))}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 class SealRole(Component, token="zerotrust:vault:SealRole"):
     """The role. `ready` gates the release: a server without the key does not start."""
 
@@ -84,6 +99,7 @@ class SealRole(Component, token="zerotrust:vault:SealRole"):
         oidc_provider_arn: pulumi.Input[str],
         oidc_issuer: pulumi.Input[str],
         key_arn: pulumi.Input[str],
+        assumes: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
@@ -109,4 +125,13 @@ class SealRole(Component, token="zerotrust:vault:SealRole"):
         )
         self.arn = role.arn
         self.ready = (policy,)
+        if assumes:
+            credentials = aws.iam.RolePolicy(
+                f"{name}-credentials",
+                name="credentials",
+                role=role.name,
+                policy=json.dumps(assume_document(assumes)),
+                opts=self.child(),
+            )
+            self.ready = (policy, credentials)
         self.register_outputs({"arn": self.arn})

@@ -23,10 +23,13 @@ from components.settings import load_file
 from components.settings.vault import VaultSettings
 from components.vault import ceremony, server, snapshots, tls
 from components.vault.audit import DEVICES
+from components.vault.engines import declared_roles
 from components.vault.provider import address, deployer_principal
-from components.vault.seal import key_document, role_arn, trust_document
+from components.vault.seal import assume_document, key_document, role_arn, trust_document
 from sandbox.toolchain import ROOT
 from tests.support.charts import unknown
+from tests.support.program import changed
+from tests.support.vault_world import graph_of
 
 REGION = "eu-west-1"
 CONTEXT = RegionContext(organization="clearing", environment="prod", region=REGION, account="444455556666", tags={})
@@ -149,6 +152,25 @@ def test_the_certificate_has_every_name_that_somebody_calls_and_the_authority_is
     assert {one["metadata"]["namespace"] for one in objects} == {VAULT_NAMESPACE}
     assert "dnsNames" not in leaves[tls.TRUST_CERTIFICATE]
     assert leaves[tls.TRUST_CERTIFICATE]["usages"] == ["digital signature", "client auth"]
+
+
+def test_vault_takes_exactly_the_roles_in_aws_that_services_of_its_region_declare():
+    wanted = changed("dev")
+    services = wanted["tenants"]["bank-a"]["services"]
+    reports, exports = (f"arn:aws:iam::111122223333:role/{name}" for name in ("reports", "exports"))
+    services["api-ms"]["aws_role"] = {"arn": reports}
+    services["auth-ms"]["aws_role"] = {"arn": reports}
+    services["trans-ms"] |= {"aws_role": {"arn": exports}, "regions": ["eu-central-1"]}
+    graph = graph_of(wanted)
+    assert declared_roles(graph, REGION) == (reports,)
+    assert declared_roles(graph, "eu-central-1") == (exports, reports)
+    assert declared_roles(graph_of(changed("dev")), REGION) == ()
+    (statement,) = assume_document([reports, exports, reports])["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
+    assert statement["Resource"] == [exports, reports]
+    for wrong in ([], ["*"], ["arn:aws:iam::111122223333:role/*"], ["arn:aws:iam::111122223333:role/a?"]):
+        with pytest.raises(ValueError, match="each in full"):
+            assume_document(wrong)
 
 
 def test_the_seals_role_is_for_one_account_of_one_issuer_and_one_key():
