@@ -7,6 +7,9 @@ import pytest
 from tests.support.program import STACKS, record_stack
 from tests.support.rehearsal import Rehearsal, rehearsed
 
+# The whole life of a stack of several thousand resources is one fixture: minutes, and no figure of speed.
+pytestmark = pytest.mark.timeout(1500)
+
 KINDS = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {"cidrIpv4": "0.0.0.0/0"},
     "aws:s3/bucketVersioning:BucketVersioning": {"versioningConfiguration": {"status": "Suspended"}},
