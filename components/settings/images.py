@@ -32,6 +32,17 @@ class ChaosImages(Model):
     """What takes a pod's place while it is failed."""
 
 
+class DeliveryImages(Model):
+    """Delivery and scans."""
+
+    argocd: Image
+    """Argo CD, every part of it; its cache is `valkey`."""
+    trivy_operator: Image
+    """Trivy's operator."""
+    trivy: Image
+    """Trivy: the server, and the job for each scan."""
+
+
 class ImagesSettings(Model):
     """One image per program."""
 
@@ -57,5 +68,7 @@ class ImagesSettings(Model):
     """Backups; None for the charts' own images by tag, which assurance high does not take."""
     chaos: ChaosImages | None = None
     """Game days; needed where `chaos.enabled` is on."""
+    delivery: DeliveryImages | None = None
+    """GitOps and scans; needed where `delivery.gitops` or `delivery.scanning` is on."""
     collector: Image
     """The OpenTelemetry collector with its contributed components: agents, gateway, audit reader."""

@@ -108,6 +108,7 @@ class Settings(Model):
         yield from self._open_paths()
         yield from self._copies_and_faults()
         yield from self._guardrails()
+        yield from self._delivery()
         if self.assurance == "high":
             yield from self._high_assurance()
 
@@ -314,6 +315,12 @@ class Settings(Model):
                     self.guardrails.exemptions[name].expires,
                     "this exemption is over; remove it, or have it approved again; assurance high loads none that is over",
                 )
+
+    def _delivery(self) -> Iterator[Problem]:
+        for tenant in sorted(set(self.delivery.gitops.tenants) - set(self.tenants)):
+            yield Problem(("delivery", "gitops", "tenants", tenant), tenant, "there is no such tenant; declare it under tenants")
+        if (self.delivery.gitops.enabled or self.delivery.scanning.enabled) and self.images.delivery is None:
+            yield Problem(("images", "delivery"), None, "pin the images of delivery by digest; tags of a scanner have been moved")
 
     def _copies_and_faults(self) -> Iterator[Problem]:
         high = self.assurance == "high"
