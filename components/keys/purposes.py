@@ -5,7 +5,7 @@ from components.keys.policy import DATA_SERVICES, DISK, ENVELOPE, WRITE, WRITE_A
 
 
 def logs_grants(context: RegionContext) -> tuple[KeyGrant, ...]:
-    """Log groups of this account and region, the trail, the log deliverers, AWS Config, alarms, and readers through S3."""
+    """Log groups of this region, the trail, deliverers, AWS Config, alarms; through S3 readers and the stores of telemetry."""
     return (
         service_grant(
             context,
@@ -102,8 +102,11 @@ def cluster_grants(context: RegionContext, *, cluster_role: str, creator: str) -
 
 
 def backup_grants(context: RegionContext) -> tuple[KeyGrant, ...]:
-    """Backups: through S3 for what pods write, through AWS Backup for recovery points."""
-    return (via_services(context, "ThroughBackupServices", ("backup", "s3")),)
+    """Backups: through S3 for what pods write, through AWS Backup for recovery points, through EC2 for copies of volumes.
+
+    A recovery point of a volume is a snapshot: EC2 makes its copy, encrypted with the key of the vault it goes to.
+    """
+    return (via_services(context, "ThroughBackupServices", ("backup", "ec2", "s3")),)
 
 
 def vault_grants(context: RegionContext, *, vault_role: str) -> tuple[KeyGrant, ...]:

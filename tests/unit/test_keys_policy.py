@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from components.context import RegionContext
 from components.keys.policy import KeyGrant, key_policy
-from components.keys.purposes import cluster_grants, data_grants, logs_grants
+from components.keys.purposes import backup_grants, cluster_grants, data_grants, logs_grants
+from components.observability.stores import bucket_policy
 
 CONTEXT = RegionContext(
     organization="clearing", environment="test", region="eu-west-1", account="111122223333", tags={"owner": "security"}
@@ -29,6 +30,7 @@ USES = {
 PURPOSES = {
     "logs": logs_grants(CONTEXT),
     "data": data_grants(CONTEXT),
+    "backup": backup_grants(CONTEXT),
     "cluster": cluster_grants(CONTEXT, cluster_role=CLUSTER, creator=DEPLOYER),
 }
 purposes = pytest.mark.parametrize("purpose", sorted(PURPOSES))
@@ -106,3 +108,29 @@ def test_data_is_reached_only_through_named_services_of_this_region() -> None:
     services = one["Condition"]["StringEquals"]["kms:ViaService"]
     assert {"s3.eu-west-1.amazonaws.com", "rds.eu-west-1.amazonaws.com", "ec2.eu-west-1.amazonaws.com"} <= set(services)
     assert all(service.endswith(".eu-west-1.amazonaws.com") for service in services)
+
+
+def granted(grants: Iterable[KeyGrant], services: set[str]) -> set[str]:
+    """Which of the services a role of this account, whom IAM allows it, reaches a key through to open and to close data."""
+    found: set[str] = set()
+    for one in statements(grants):
+        through = one.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", [])
+        if {"kms:Decrypt", "kms:GenerateDataKey"} <= set(one["Action"]) and one["Principal"] == {"AWS": [ROOT]}:
+            found |= {service for service in services if f"{service}.eu-west-1.amazonaws.com" in through}
+    return found
+
+
+def test_a_copy_of_an_encrypted_volume_is_made_with_the_key_of_backups() -> None:
+    assert granted(backup_grants(CONTEXT), {"ec2", "backup", "s3", "rds"}) == {"ec2", "backup", "s3"}
+    [one] = [s for s in statements(backup_grants(CONTEXT)) if s["Sid"] == "ThroughBackupServices"]
+    assert {"kms:CreateGrant", "kms:ReEncryptFrom", "kms:ReEncryptTo"} <= set(one["Action"])
+
+
+def test_the_stores_of_logs_and_traces_use_the_key_of_logs_through_s3_alone() -> None:
+    store = bucket_policy("arn:aws:s3:::logs", "arn:aws:kms:eu-west-1:111122223333:key/logs", region="eu-west-1")
+    [asked] = [one for one in store["Statement"] if one["Resource"].endswith(":key/logs")]
+    [service] = [asked["Condition"]["StringEquals"]["kms:ViaService"]]
+    assert granted(logs_grants(CONTEXT), {"s3", "ec2", "rds"}) == {"s3"}
+    assert service == "s3.eu-west-1.amazonaws.com"
+    [one] = [s for s in statements(logs_grants(CONTEXT)) if s["Sid"] == "ThroughStorage"]
+    assert set(asked["Action"]) <= set(one["Action"])
