@@ -43,7 +43,8 @@ def verify(config: Mapping[str, Any], progress: Callable[[str], None] = lambda _
     return done.returncode == 0, (done.stdout + done.stderr).strip()[-2000:]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on right now."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return int(held.getsockname()[1])
@@ -127,7 +128,7 @@ def running(
     """
     tool = build("loki", progress)
     with tempfile.TemporaryDirectory() as scratch:
-        folder, ports = Path(scratch), (_free_port(), _free_port())
+        folder, ports = Path(scratch), (free_port(), free_port())
         (folder / "rules").mkdir()
         (folder / "runtime.yaml").write_text(yaml.safe_dump(dict(runtime)), encoding="utf-8")
         file = folder / "loki.yaml"

@@ -89,6 +89,12 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/open-policy-agent/opa-envoy-plugin",
     ),
     "otelcol": Tool(),
+    "prometheus": Tool(
+        package="github.com/prometheus/prometheus/cmd/prometheus",
+        module="github.com/prometheus/prometheus",
+        tags="remove_all_sd,enable_kubernetes_sd",  # as promtool, whose packages it shares
+        ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
+    ),
     "promtool": Tool(
         package="github.com/prometheus/prometheus/cmd/promtool",
         module="github.com/prometheus/prometheus",
