@@ -11,12 +11,17 @@ import pytest
 import yaml
 
 from components.admission import gatekeeper, kyverno
+from components.backup import databases, velero
+from components.chaos import chart as chaos
 from components.cluster.node_group import CILIUM_TAINT, ROLE_LABEL, SYSTEM_TAINT
 from components.cni import cilium
 from components.context import RegionContext
-from components.graph.names import EASTWEST, EGRESS, GATEWAYS, INGRESS
+from components.graph.names import EASTWEST, EGRESS, GATEWAYS, INGRESS, OBSERVABILITY_NAMESPACE
 from components.helm import PINS, SYSTEM_NODES, SYSTEM_TOLERATION, pins
+from components.identity import issuer, spire
 from components.mesh import gateways, istio
+from components.observability import loki, tempo
+from components.observability.telemetry import agents, releases
 from components.operators import (
     aws_load_balancer,
     cert_manager,
@@ -25,10 +30,19 @@ from components.operators import (
     metrics_server,
     monitoring_kinds,
 )
+from components.runtime import falco
 from tests.support.charts import FOLDER, recorded, unknown
+from tests.unit.test_monitoring_values import stack
+from tests.unit.test_network_policies import shipped
+from tests.unit.test_vault_server_objects import values as vault_values
 
 CONTEXT = RegionContext(organization="clearing", environment="prod", region="eu-central-1", account="444455556666", tags={})
 IDENTITY = istio.MeshIdentity(mesh="clearing", cluster="clearing-prod-eu-central-1", network="eu-central-1")
+
+REGION, GRAPH = "eu-central-1", shipped("prod")
+IMAGES = GRAPH.settings.images
+GROUPS = {"kubernetes-audit": "/aws/eks/c/cluster"}
+STORE = spire.Datastore(host="h", database="d", user="u", client_secret="s")  # noqa: S106 - a name
 
 VALUES: dict[str, tuple[str, dict[str, Any]]] = {
     "cilium": ("cilium", cilium.chart_values(CONTEXT, api_host="abc.eks.internal")),
@@ -50,6 +64,43 @@ VALUES: dict[str, tuple[str, dict[str, Any]]] = {
     "istiod": ("istiod", istio.istiod_values(IDENTITY, {"trustDomain": "eu-central-1.example.internal"})),
     "istio-cni": ("istio-cni", istio.cni_values()),
     **{gateway.name: ("istio-gateway", gateways.chart_values(gateway)) for gateway in GATEWAYS},
+    "spire": (
+        "spire",
+        spire.chart_values(
+            spire.TrustDomainArgs(
+                context=CONTEXT,
+                settings=GRAPH.settings.identity,
+                trust_domain=GRAPH.trust_domain(REGION),
+                cluster_name="c",
+                federated=True,
+                datastore=STORE,
+                storage_class="encrypted",
+                after=(),
+            )
+        ),
+    ),
+    "keycloak": (
+        "keycloakx",
+        issuer.chart_values(
+            issuer.IssuerArgs(
+                issuer="https://id.bank.example/realms/bank", clients=(), audience="a", token_minutes=5, datastore=STORE, after=()
+            )
+        ),
+    ),
+    "vault": ("vault", vault_values()),
+    "falco": ("falco", falco.chart_values(GRAPH, REGION)),
+    "monitoring": ("kube-prometheus-stack", stack()),
+    "loki": ("loki", loki.chart_values(GRAPH, region=REGION, bucket="b", storage_class="encrypted")),
+    "tempo": (
+        "tempo",
+        tempo.chart_values(GRAPH.settings.observability.traces, region=REGION, bucket="b", storage_class="encrypted"),
+    ),
+    "telemetry-gateway": ("opentelemetry-collector", releases.gateway_values(GRAPH, REGION, IMAGES.collector, {})),
+    "telemetry-agent": ("opentelemetry-collector", dict(agents.chart_values(IMAGES.collector))),
+    "audit-reader": ("opentelemetry-collector", releases.reader_values(IMAGES.collector, GROUPS, REGION)),
+    "velero": ("velero", velero.chart_values(GRAPH, REGION, key_arn="k")),
+    "plugin-barman-cloud": ("plugin-barman-cloud", databases.chart_values(IMAGES.backup)),
+    "chaos-mesh": ("chaos-mesh", chaos.chart_values(IMAGES.chaos)),
 }
 """By release: the pin and the values."""
 
@@ -185,18 +236,64 @@ def test_a_cluster_id_that_eni_mode_cannot_have_is_refused(wrong):
         cilium.chart_values(CONTEXT, api_host="abc", cluster_id=wrong)
 
 
-def test_no_chart_value_turns_a_verification_off():
-    turned_off = re.compile(r"insecure|skip.*verif|disable.*(tls|valid)", re.IGNORECASE)
+OFF = re.compile(r"insecure|skip.*verif|disable.*(tls|valid)|tlsdisable", re.IGNORECASE)
+ON = re.compile(r"tls(/\w+)?/enabled$", re.IGNORECASE)
+IN_THE_MESH = {
+    "audit-reader/alternateConfig/exporters/otlp_grpc/tls/insecure",
+    "telemetry-gateway/alternateConfig/exporters/otlp_grpc/tempo/tls/insecure",
+}
+"""Spoken without TLS by a collector to its own proxy, which makes it the mesh's mutual TLS: STRICT at the other end, and a policy
+that names the collector's SPIFFE id, refuse anybody who comes without. A second TLS inside would need certificates of its own."""
+NOT_USED = {
+    "monitoring/prometheusOperator/tls/enabled",  # serves the admission webhook alone, which is off
+    "spire/spiffe-oidc-discovery-provider/tls/spire/enabled",  # another certificate serves: one that Vault can check
+}
 
-    def leaves(value: Any, path: str) -> list[tuple[str, Any]]:
-        if isinstance(value, dict):
-            return [leaf for key, item in value.items() for leaf in leaves(item, f"{path}/{key}")]
-        return [(path, value)]
 
-    found = [
+def leaves(value: Any, path: str) -> list[tuple[str, Any]]:
+    """Every value that is neither map nor list, by the path of its keys."""
+    if isinstance(value, dict):
+        return [leaf for key, item in value.items() for leaf in leaves(item, f"{path}/{key}")]
+    if isinstance(value, list):
+        return [leaf for item in value for leaf in leaves(item, path)]
+    return [(path, value)]
+
+
+def unverified(values: dict[str, Any], release: str) -> set[str]:
+    """Paths at which a verification, or TLS altogether, is turned off."""
+    return {
         path
-        for release, (_, values) in VALUES.items()
         for path, value in leaves(values, release)
-        if turned_off.search(path) and value not in (False, "false")
-    ]
-    assert found == []
+        if (OFF.search(path) and value not in (False, "false")) or (ON.search(path) and value in (False, "false"))
+    }
+
+
+def test_no_chart_value_turns_a_verification_off_but_where_the_mesh_has_it():
+    found = {path for release, (_, values) in VALUES.items() for path in unverified(values, release)}
+    assert found == IN_THE_MESH | NOT_USED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"exporters": {"otlp": {"tls": {"insecure_skip_verify": True}}}},
+        {"global": {"tlsDisable": True}},
+        {"disableTls": "true"},
+        {"daemon": {"mtls": {"enabled": False}}},
+        {"remote": [{"tls": {"insecure": True}}]},
+    ],
+)
+def test_a_verification_that_is_turned_off_is_found_in_maps_and_in_lists(wrong):
+    assert len(unverified(wrong, "x")) == 1
+
+
+def test_who_speaks_plainly_to_its_proxy_goes_to_a_host_of_the_mesh_and_through_the_proxy():
+    """The argument of IN_THE_MESH: neither the port nor the host is excluded from the proxy."""
+    for path in IN_THE_MESH:
+        release = path.split("/")[0]
+        values = VALUES[release][1]
+        exporter = under(values, path.split("/", 1)[1].removesuffix("/tls/insecure")) if "tempo" not in path else None
+        exporter = exporter or values["alternateConfig"]["exporters"]["otlp_grpc/tempo"]
+        host, port = exporter["endpoint"].rsplit(":", 1)
+        assert host.endswith(f".{OBSERVABILITY_NAMESPACE}.svc.cluster.local")
+        assert port not in values["podAnnotations"]["traffic.sidecar.istio.io/excludeOutboundPorts"].split(",")
