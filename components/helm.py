@@ -16,6 +16,10 @@ import yaml
 PINS: Final = Path(__file__).with_name("charts.yaml")
 TIMEOUT_SECONDS: Final = 600
 HISTORY: Final = 5
+ISTIO_HUB: Final = "registry.istio.io/release"
+ISTIO_VARIANT: Final = "distroless"
+"""No shell beside the keys."""
+DATABASE_OPERATOR_REPOSITORY: Final = "ghcr.io/cloudnative-pg/cloudnative-pg"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,28 @@ def pod_resources(cpu: str, memory: str, *, memory_limit: str | None = None) -> 
 def pins() -> Mapping[str, ChartPin]:
     """Every pinned chart by the platform's name for it (`charts.yaml`)."""
     return {name: ChartPin(**pin) for name, pin in yaml.safe_load(PINS.read_text(encoding="utf-8")).items()}
+
+
+def istio_values() -> dict[str, str]:
+    """`global` of Istio's charts: whose images under which tag. Admission expects what is said here."""
+    return {"hub": ISTIO_HUB, "tag": pins()["istiod"].app_version, "variant": ISTIO_VARIANT}
+
+
+def istio_image(program: str) -> str:
+    """The image that Istio's charts make of `istio_values`, such as the injected `proxyv2`."""
+    said = istio_values()
+    return f"{said['hub']}/{program}:{said['tag']}-{said['variant']}"
+
+
+def database_operator_values() -> dict[str, str]:
+    """`image` of CloudNativePG's chart: it becomes the manager in every database's pod as well."""
+    return {"repository": DATABASE_OPERATOR_REPOSITORY, "tag": pins()["cloudnative-pg"].app_version}
+
+
+def database_operator_image() -> str:
+    """The image that `database_operator_values` name."""
+    said = database_operator_values()
+    return f"{said['repository']}:{said['tag']}"
 
 
 def install(

@@ -90,7 +90,8 @@ def judge(
     """
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "all.yaml"
-        file.write_text(yaml.dump_all([json.loads(json.dumps(one)) for one in (*rules, *objects)]), encoding="utf-8")
+        # JSON is YAML, and written a hundred times as fast.
+        file.write_text("\n---\n".join(json.dumps(one) for one in (*rules, *objects)), encoding="utf-8")
         ran = _run(["test", f"--filename={file}", "--output=json"], progress)
     try:
         said = json.loads(ran.stdout or "[]") or []

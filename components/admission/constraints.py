@@ -9,10 +9,10 @@ are judged as the injector and Kyverno leave them.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from components.admission.controls import FOLDER, Control, exempt, of_engine
+from components.admission.controls import ACCOUNTS, FOLDER, Control, excepted, exempt, host_paths, of_engine
 from components.graph.model import Graph
 from components.graph.names import PLATFORM_NAMESPACES, SERVICE_LABEL, SYSTEM_NAMESPACE, TENANT_LABEL
-from components.helm import pins
+from components.helm import database_operator_image, istio_image, pins
 from components.manifests import Manifest, manifest
 from components.settings.tenants import PROXY_USER_ID
 
@@ -25,6 +25,8 @@ IDENTITY_DRIVER: Final = "csi.spiffe.io"
 SECRETS_DRIVER: Final = "secrets-store.csi.k8s.io"
 VOLUMES_DRIVER: Final = "ebs.csi.aws.com"
 PROXY: Final = "istio-proxy"
+ARCHIVE_SIDECAR: Final = "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:{}"
+"""Where the plug-in's chart has it from, unless images.backup says otherwise."""
 TOKEN_AUDIENCE: Final = "istio-ca"  # noqa: S105 - a name
 """Of the token the injector mounts for istiod; the API server takes it for nobody's."""
 NOT_THE_PLATFORMS_TO_MAKE: Final = (SYSTEM_NAMESPACE, "kube-public", "kube-node-lease", "cilium-secrets", "amazon-guardduty")
@@ -150,13 +152,23 @@ def tenant_constraints(graph: Graph, region: str, tenant: str) -> tuple[Manifest
 
 
 def proxy_image() -> str:
-    """The injected proxy's image, as the pinned istiod names it (its chart's hub, variant distroless)."""
-    return f"registry.istio.io/release/proxyv2:{pins()['istiod'].app_version}-distroless"
+    """The injected proxy's image, as istiod is told to name it."""
+    return istio_image("proxyv2")
 
 
-def installed_images() -> tuple[str, ...]:
-    """What pinned charts put into tenants' pods under a released tag: the proxy, and CloudNativePG's manager."""
-    return (f"ghcr.io/cloudnative-pg/cloudnative-pg:{pins()['cloudnative-pg'].app_version}", proxy_image())
+def installed_images(graph: Graph) -> tuple[str, ...]:
+    """What pinned charts put into tenants' pods by a released tag: the proxy, CloudNativePG's manager, the archive's helper."""
+    archive = (ARCHIVE_SIDECAR.format(pins()["plugin-barman-cloud"].app_version),) if graph.settings.images.backup is None else ()
+    return (database_operator_image(), proxy_image(), *archive)
+
+
+def helper_images(graph: Graph) -> tuple[str, ...]:
+    """What runs beside a tenant's containers and serves nobody: Vault's two, and the archive's beside a database."""
+    own = graph.settings.images
+    archive = (
+        ARCHIVE_SIDECAR.format(pins()["plugin-barman-cloud"].app_version) if own.backup is None else own.backup.archive_sidecar
+    )
+    return (own.spiffe_helper, own.vault, archive)
 
 
 def repository(image: str) -> str:
@@ -169,18 +181,20 @@ def repository(image: str) -> str:
 def _general(graph: Graph, control: Control) -> dict[str, Any]:
     limits = graph.settings.guardrails
     given: dict[str, dict[str, Any]] = {
-        "host-files": {"csiDrivers": [IDENTITY_DRIVER, SECRETS_DRIVER]},
+        "host-files": {"csiDrivers": [IDENTITY_DRIVER, SECRETS_DRIVER], "paths": host_paths(graph)},
         "host-volumes": {"csiDrivers": [VOLUMES_DRIVER]},
         # A chart's own container may be asked on loopback; nobody else's address may be.
         "probe-hosts": {"loopback": ["127.0.0.1", "localhost"]},
         "proxy-user": {"user": PROXY_USER_ID, "proxies": [PROXY, "istio-init", "istio-validation"]},
         "resources": {"memoryMaximumMebibytes": limits.memory_maximum_mebibytes},
-        "digests": {"installed": list(installed_images())},
+        "probes": {"helpers": sorted(map(repository, helper_images(graph)))},
+        "digests": {"installed": list(installed_images(graph))},
         "labels": {"service": SERVICE_LABEL, "tenant": TENANT_LABEL},
         "scaling": {"maximum": limits.replicas_maximum},
         "namespaces": {"platform": list(PLATFORM), "tenant": TENANT_LABEL},
     }
-    return given.get(control.id, {})
+    accounts = {ACCOUNTS: [one.as_json() for one in excepted(graph, control.id)]} if ACCOUNTS in control.parameters else {}
+    return {**accounts, **given.get(control.id, {})}
 
 
 def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict[str, Any]:
@@ -194,7 +208,9 @@ def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict
         own.opa,
         *([own.valkey] if names["cache"] else []),
         *(own.postgres[settings.tenants[tenant].databases[name].version] for name in names["database"]),
-        *installed_images(),
+        *([own.spiffe_helper, own.vault] if any(graph.fetches(workload) for workload in workloads) else []),
+        *([own.backup.archive_sidecar] if names["database"] and own.backup is not None else []),
+        *installed_images(graph),
     ]
     given: dict[str, dict[str, Any]] = {
         "registries": {

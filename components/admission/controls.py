@@ -17,9 +17,11 @@ from typing import Any, Final, Literal
 import yaml
 
 from components.graph.model import Graph
-from components.settings.guardrails import today
+from components.settings.guardrails import HOST_FILES, today
 
 FOLDER: Final = Path(__file__).parent
+ACCOUNTS: Final = "accounts"
+"""The parameter of a control from which single accounts may be exempt."""
 Engine = Literal["gatekeeper", "kyverno", "floor"]
 Scope = Literal["everywhere", "unclaimed-and-tenants", "each-tenant", "unclaimed", "tenants", "cluster"]
 DOES: Final[Mapping[Engine, str]] = {
@@ -77,25 +79,74 @@ def of_engine(engine: Engine) -> tuple[Control, ...]:
     return tuple(control for control in controls() if control.engine == engine)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Excepted:
+    """One service account to which a control does not apply."""
+
+    namespace: str
+    account: str
+
+    def as_json(self) -> dict[str, str]:
+        """As the constraints' parameters say it."""
+        return {"namespace": self.namespace, "account": self.account}
+
+
 def exempt(graph: Graph, control: str) -> tuple[str, ...]:
-    """Namespaces to which the control does not apply today, by the settings' exemptions.
+    """Namespaces to which the control does not apply at all today, by the settings' exemptions.
 
     Raises:
-        ValueError: for an exemption of a control that nobody can be exempt from: there is none of that name, or it holds for
-            tenants alone.
+        ValueError: for an exemption of a control that nobody can be exempt from: there is none of that name, it holds for
+            tenants alone, or it is not about pods and the exemption names accounts.
     """
-    known = {one.id for one in of_engine("gatekeeper") if one.scope == "everywhere"}
-    exemptions = graph.settings.guardrails.exemptions
-    for name, one in sorted(exemptions.items()):
+    checked(graph)
+    in_force = graph.settings.guardrails.in_force(today()).values()
+    whole = (one for one in in_force if control in one.controls and not one.accounts)
+    return tuple(sorted({namespace for one in whole for namespace in one.namespaces}))
+
+
+def excepted(graph: Graph, control: str) -> tuple[Excepted, ...]:
+    """Service accounts to which the control does not apply today. Raises ValueError as `exempt` does."""
+    checked(graph)
+    found = {
+        (namespace, account)
+        for one in graph.settings.guardrails.in_force(today()).values()
+        if control in one.controls
+        for namespace in one.namespaces
+        for account in one.accounts
+    }
+    return tuple(Excepted(namespace=namespace, account=account) for namespace, account in sorted(found))
+
+
+def host_paths(graph: Graph) -> list[dict[str, str]]:
+    """Who may mount which folder of the node today: namespace, account, path, access."""
+    found = {
+        (namespace, account, path, access)
+        for one in graph.settings.guardrails.in_force(today()).values()
+        for path, access in one.host_paths.items()
+        for namespace in one.namespaces
+        for account in one.accounts
+    }
+    return [
+        {"namespace": namespace, "account": account, "path": path, "access": access}
+        for namespace, account, path, access in sorted(found)
+    ]
+
+
+def checked(graph: Graph) -> None:
+    """Raises ValueError for an exemption that names a control from which there is none."""
+    everywhere = {one.id: one for one in of_engine("gatekeeper") if one.scope == "everywhere"}
+    for name, one in sorted(graph.settings.guardrails.exemptions.items()):
+        known = {key for key, control in everywhere.items() if not one.accounts or ACCOUNTS in control.parameters}
         if wrong := sorted(set(one.controls) - known):
             msg = f"guardrails.exemptions.{name}.controls: {', '.join(wrong)}: name some of {', '.join(sorted(known))}"
             raise ValueError(msg)
-    in_force = graph.settings.guardrails.in_force(today())
-    return tuple(sorted({namespace for one in in_force.values() if control in one.controls for namespace in one.namespaces}))
 
 
 def admission_table(graph: Graph | None = None) -> tuple[tuple[str, ...], ...]:
-    """Rows (id, what, engine, scope, files, exempt namespaces) of every control; the last is empty without a graph."""
+    """Rows (id, what, engine, scope, files, exempt) of every control; the last is empty without a graph.
+
+    Exempt are whole namespaces, `<namespace>/<account>`, and an account with the node's folders it may mount.
+    """
     return tuple(
         (
             one.id,
@@ -103,7 +154,16 @@ def admission_table(graph: Graph | None = None) -> tuple[tuple[str, ...], ...]:
             f"{one.engine}: {DOES[one.engine]}",
             one.scope,
             f"components/admission/{one.engine}/{one.id}" + (".yaml" if one.engine == "floor" else "/"),
-            ", ".join(exempt(graph, one.id)) if graph and one.engine == "gatekeeper" else "",
+            ", ".join(_exempt(graph, one)) if graph and one.engine == "gatekeeper" else "",
         )
         for one in controls()
     )
+
+
+def _exempt(graph: Graph, control: Control) -> list[str]:
+    paths = [f"{one['namespace']}/{one['account']}: {one['path']} ({one['access']})" for one in host_paths(graph)]
+    return [
+        *exempt(graph, control.id),
+        *(f"{one.namespace}/{one.account}" for one in excepted(graph, control.id)),
+        *(paths if control.id == HOST_FILES else []),
+    ]

@@ -14,7 +14,7 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import CLUSTER_DOMAIN, MESH_NAMESPACE, SYSTEM_NAMESPACE
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install, istio_values, pod_resources, spread_over_zones, system_placement
 
 SOCKET_FOLDER: Final = "/var/run/secrets/workload-spiffe-uds"
 """Where the proxy looks for its identity; Istio's own templates mount an empty folder here."""
@@ -120,7 +120,7 @@ def istiod_values(identity: MeshIdentity, mesh_config: Mapping[str, Any]) -> dic
         },
         "global": {
             "istioNamespace": MESH_NAMESPACE,
-            "variant": "distroless",  # no shell beside the keys
+            **istio_values(),
             "logAsJson": True,
             "priorityClassName": PRIORITY,
             "meshID": identity.mesh,
@@ -152,7 +152,7 @@ def cni_values() -> dict[str, Any]:
         "seLinuxOptions": {"type": "spc_t", "level": "s0"},
         "resources": pod_resources("50m", "100Mi", memory_limit="256Mi"),
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
-        "global": {"logAsJson": True, "variant": "distroless"},
+        "global": {"logAsJson": True, **istio_values()},
     }
 
 

@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from components.graph.names import (
+    COLLECTOR,
     GATEWAYS,
     ISSUER_NAMESPACE,
+    LOKI_SERVICE,
     MESH_NAMESPACE,
     NODE_TELEMETRY_NAMESPACE,
     OBSERVABILITY_NAMESPACE,
@@ -29,6 +31,7 @@ from components.graph.names import (
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     SPIRE_SYSTEM_NAMESPACE,
+    TEMPO_SERVICE,
 )
 from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, manifest
@@ -39,7 +42,9 @@ FULL_NAME: Final = "monitoring"
 SERVICE: Final = f"{FULL_NAME}-prometheus"
 INSTANCES: Final = 2
 PORT: Final = 9090
-ISTIOD_METRICS_PORT, SPIRE_METRICS_PORT = 15014, 9988
+ISTIOD_METRICS_PORT: Final = 15014
+SPIRE_METRICS_NAME: Final = "prom"
+"""The port of metrics as SPIRE's chart calls it, of server and agent."""
 METRICS_PATH: Final = "/stats/prometheus"
 EVERYTHING: Final = {
     f"{kind}SelectorNilUsesHelmValues": False for kind in ("podMonitor", "probe", "rule", "scrapeConfig", "serviceMonitor")
@@ -52,7 +57,7 @@ PROXY_ANNOTATIONS: Final[Mapping[str, str]] = {
     "prometheus.io/port": str(PORT),
     "prometheus.io/path": "/metrics",
 }
-MESHED: Final = ("grafana", "loki", PROMETHEUS, "tempo")
+MESHED: Final = ("audit-reader", COLLECTOR, "grafana", LOKI_SERVICE, PROMETHEUS, TEMPO_SERVICE)
 """Meshed parts of the telemetry, by SERVICE_LABEL: scraped at their proxies."""
 RESTRICTED: Final = {
     "allowPrivilegeEscalation": False,
@@ -156,6 +161,12 @@ def exporter_values() -> dict[str, Any]:
             "namespaceOverride": NODE_TELEMETRY_NAMESPACE,
             "hostNetwork": True,
             "hostPID": True,
+            "containerSecurityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "tolerations": [{"operator": "Exists"}],  # every node is measured
             "resources": pod_resources("20m", "64Mi"),
         },
@@ -213,9 +224,9 @@ def core_monitors() -> tuple[Manifest, ...]:
         _pod_monitor("issuer", ISSUER_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "keycloakx"}}, proxy),
         _pod_monitor("istiod", MESH_NAMESPACE, {"matchLabels": {"app": "istiod"}}, {"portNumber": ISTIOD_METRICS_PORT}),
         _pod_monitor(
-            "spire-server", SPIRE_SERVER_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "server"}}, {"portNumber": SPIRE_METRICS_PORT}
+            "spire-server", SPIRE_SERVER_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "server"}}, {"port": SPIRE_METRICS_NAME}
         ),
         _pod_monitor(
-            "spire-agent", SPIRE_SYSTEM_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "agent"}}, {"portNumber": SPIRE_METRICS_PORT}
+            "spire-agent", SPIRE_SYSTEM_NAMESPACE, {"matchLabels": {SERVICE_LABEL: "agent"}}, {"port": SPIRE_METRICS_NAME}
         ),
     )

@@ -12,7 +12,7 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import DATABASE_OPERATOR_NAMESPACE
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import database_operator_values, install, pod_resources, spread_over_zones, system_placement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ def chart_values() -> dict[str, Any]:
     """The chart's values."""
     return {
         "replicaCount": 2,
+        "image": database_operator_values(),
         "crds": {"create": True},
         "config": {"clusterWide": True},  # every tenant's namespace; policies say whom it may reach
         "webhook": {"mutating": {"failurePolicy": "Fail"}, "validating": {"failurePolicy": "Fail"}},

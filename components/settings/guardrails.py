@@ -1,16 +1,26 @@
 """Settings of what admission refuses, and for whom not.
 
 An exemption names its controls, its namespaces, a reason, who approved it and the day it ends. There is no other way round a
-control: neither a label nor an annotation of the object exempts it.
+control: neither a label nor an annotation of the object exempts it. In the namespaces it names the accounts whose pods it is for,
+and of the node's files each folder by its path.
 """
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from components.settings.base import Model, Problem
 from components.types import Name
+
+HostAccess = Literal["read", "write", "share"]
+AccountName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+HostPath = Annotated[str, Field(pattern=r"^/$|^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")]
+"""Absolute, without a slash at the end and without `..`: compared letter by letter."""
+HOST_FILES: Final = "host-files"
+WHOLE: Final = "kube-system"
+"""The one namespace that may be exempt as a whole: the webhook is never asked about it."""
 
 LONGEST_EXEMPTION_DAYS = 400
 """A year, and the weeks that a review takes."""
@@ -22,12 +32,17 @@ def today() -> dt.date:
 
 
 class ExemptionSettings(Model):
-    """Namespaces of the platform to which some controls do not apply, until a day."""
+    """Service accounts of the platform to which some controls do not apply, until a day."""
 
     controls: tuple[Name, ...] = Field(min_length=1)
     """Controls by id (docs/guardrails.md)."""
     namespaces: tuple[Name, ...] = Field(min_length=1)
     """Namespaces of the platform, in full; a tenant is never exempt."""
+    accounts: tuple[AccountName, ...] = ()
+    """Service accounts in those namespaces; every other pod there is judged. None for the whole of kube-system alone."""
+    host_paths: dict[HostPath, HostAccess] = Field(default_factory=dict)
+    """Folders of the node that these accounts' pods may mount, in place of an exemption from `host-files`: `read`, `write`,
+    or `share` where what they mount inside must appear on the node."""
     reason: str = Field(min_length=20, max_length=300)
     """What the pods there need, and why."""
     approver: str = Field(min_length=3, max_length=80)
@@ -38,7 +53,14 @@ class ExemptionSettings(Model):
     def problems(self) -> Iterator[Problem]:
         if self.expires > today() + dt.timedelta(days=LONGEST_EXEMPTION_DAYS):
             yield Problem(("expires",), self.expires, f"set a date at most {LONGEST_EXEMPTION_DAYS} days ahead")
-        for key in ("controls", "namespaces"):
+        if not self.accounts and set(self.namespaces) != {WHOLE}:
+            yield Problem(("accounts",), list(self.accounts), f"name the service accounts; only {WHOLE} is exempt as a whole")
+        if self.host_paths and (HOST_FILES in self.controls or not self.accounts):
+            remedy = f"give the paths and the accounts, or {HOST_FILES} as a whole"
+            yield Problem(("host_paths",), sorted(self.host_paths), remedy)
+        if self.accounts and HOST_FILES in self.controls:
+            yield Problem(("controls",), HOST_FILES, "give accounts their host_paths, not every folder of the node")
+        for key in ("controls", "namespaces", "accounts"):
             named = getattr(self, key)
             if len(set(named)) < len(named):
                 yield Problem((key,), list(named), "name each once")

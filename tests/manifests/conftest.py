@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from components.admission.constraints import region_templates
+from sandbox import gator
 from sandbox.apiclient import ApiServer
 from sandbox.apiserver import control_plane
 from sandbox.crds import SETTING, load_crds, unjudged
@@ -31,7 +33,9 @@ def _say(line: str) -> None:
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """Real etcd and kube-apiserver; a custom kind's own definition is installed when its first object comes."""
+    """Real etcd and kube-apiserver; a custom kind's own definition is installed when its first object comes.
+
+    The kinds of constraints, which Gatekeeper makes of the templates, are made here."""
     if missing := unjudged():
         groups = ", ".join(sorted(group for several in missing.values() for group in several))
         sources = ", ".join(sorted(missing))
@@ -39,4 +43,5 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         warnings.warn(KindsNotJudgedWarning(message), stacklevel=1)
     with control_plane(tmp_path_factory.mktemp("control-plane"), _say) as server:
         server.offer(load_crds())
+        server.offer(gator.constraint_definitions(region_templates()))
         yield server

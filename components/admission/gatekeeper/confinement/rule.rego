@@ -3,6 +3,7 @@ package confined
 import data.lib.pods
 
 violation contains {"msg": sprintf("%s %s: seccomp RuntimeDefault or Localhost", [one.list, one.it.name])} if {
+	not pods.excepted
 	some one in pods.containers
 	not filtered(one.it)
 }
@@ -13,16 +14,19 @@ filtered(container) if {
 }
 
 violation contains {"msg": sprintf("%s %s: AppArmor unconfined", [one.list, one.it.name])} if {
+	not pods.excepted
 	some one in pods.containers
 	pods.effective(one.it, "appArmorProfile").type == "Unconfined"
 }
 
 violation contains {"msg": sprintf("annotation %s", [key])} if {
+	not pods.excepted
 	some key, value in object.get(pods.metadata, "annotations", {})
 	startswith(key, "container.apparmor.security.beta.kubernetes.io/")
 	value == "unconfined"
 }
 
 violation contains {"msg": sprintf("sysctl %s", [one.name])} if {
+	not pods.excepted
 	some one in pods.spec.securityContext.sysctls
 }

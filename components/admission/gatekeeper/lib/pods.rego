@@ -7,6 +7,15 @@ namespace := input.review.namespace
 
 metadata := object.get(input.review.object, "metadata", {})
 
+account := object.get(spec, "serviceAccountName", "default")
+
+# An account of the platform to which the settings say that the control does not apply.
+excepted if {
+	some one in input.parameters.accounts
+	one.namespace == namespace
+	one.account == account
+}
+
 # name -> container is no key: an init and an ephemeral container may share one.
 containers contains {"list": list, "it": container} if {
 	some list in ["containers", "initContainers", "ephemeralContainers"]
