@@ -26,6 +26,8 @@ SERVER_LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/name": "server", "
 SERVER_SERVICE: Final = "spire-server"
 AGENT_SOCKET: Final = f"/run/spire/agent-sockets/{SPIRE_SOCKET_FILE}"
 """On the node: where the agent listens and whose folder the CSI driver mounts into pods."""
+METRICS_PORT: Final = 9988
+"""Of server and agent; the chart declares it as `prom`."""
 REPLICAS: Final = 3
 CA_TTL: Final = "24h"
 """SPIRE keeps SVID lifetimes under a sixth of it; ours are an hour at most."""
@@ -151,7 +153,7 @@ def chart_values(args: TrustDomainArgs) -> dict[str, Any]:
                 },
                 "persistence": {"storageClass": args.storage_class},
                 # The namespaces are the platform's, with labels that admission reads.
-                "recommendations": {"enabled": True, "namespacePSS": False},
+                "recommendations": {"enabled": True, "namespacePSS": False, "prometheus": True},
                 "namespaces": {
                     "create": False,
                     "server": {"name": SPIRE_SERVER_NAMESPACE},
@@ -196,6 +198,7 @@ def _server(args: TrustDomainArgs) -> dict[str, Any]:
         "defaultX509SvidTTL": f"{args.settings.x509_svid_ttl_minutes}m",
         "defaultJwtSvidTTL": f"{args.settings.jwt_svid_ttl_minutes}m",
         "auditLogEnabled": True,
+        "telemetry": {"prometheus": {"enabled": True}},  # at METRICS_PORT: the chart knows no other
         "logFormat": "json",
         "persistence": {"type": "pvc", "size": "1Gi"},
         "topologySpreadConstraints": [
@@ -258,6 +261,7 @@ def _server(args: TrustDomainArgs) -> dict[str, Any]:
 def _agent() -> dict[str, Any]:
     return {
         "logFormat": "json",
+        "telemetry": {"prometheus": {"enabled": True, "port": METRICS_PORT}},
         "socketPath": AGENT_SOCKET,
         "tolerations": EVERY_NODE,
         # The proxies ask for ROOTCA and must get every federated bundle by it; SPIRE's own default answers with one.

@@ -1,12 +1,13 @@
 """The platform's alerts and recording rules: a plain Prometheus rules file for each system, compiled into PrometheusRules.
 
 `alerts/<system>.yaml` is what `promtool` checks and tests as it stands; what the cluster is given differs in one annotation, the
-runbook's address. An alert is a page (somebody is woken) or a ticket (somebody reads it in the morning); nothing in between.
-Raises ValueError for a file that breaks a rule of the house, naming the file and the alert.
+runbook's address, and in the limits that depend on the settings: recording rules that an alert compares with. An alert is a page
+(somebody is woken) or a ticket (somebody reads it in the morning); nothing in between. Raises ValueError for a file that breaks a
+rule of the house, naming the file and the alert.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,10 +18,19 @@ import yaml
 from components.graph.model import Graph
 from components.graph.names import OBSERVABILITY_NAMESPACE
 from components.manifests import Manifest, manifest
+from components.settings import Settings
 
 FOLDER: Final = Path(__file__).with_name("alerts")
 SEVERITIES: Final = ("page", "ticket")
 ANNOTATIONS: Final = ("description", "runbook", "summary")
+LATE_HOURS: Final = 2
+"""How much longer than its schedule's wait a backup may take."""
+LIMIT: Final = ":limit"
+"""How the name of a recording rule ends whose value is the settings'."""
+LIMITS: Final[Mapping[str, Callable[[Settings], int]]] = {
+    "backup:objects_age_seconds:limit": lambda settings: (settings.backup.namespaces.longest_wait_hours + LATE_HOURS) * 3600,
+}
+"""Values of those, by name."""
 
 
 def _alert_problems(rule: Mapping[str, Any]) -> Iterator[str]:
@@ -47,6 +57,8 @@ def problems(system: str, document: Mapping[str, Any]) -> tuple[str, ...]:
                 found += [f"{system}: {rule['alert']}: {problem}" for problem in _alert_problems(rule)]
             elif "record" not in rule:
                 found.append(f"{system}: group {group['name']}: a rule is an alert or a recording rule")
+            elif rule["record"].endswith(LIMIT) and rule["record"] not in LIMITS:
+                found.append(f"{system}: {rule['record']}: no setting gives this limit")
     return tuple(found)
 
 
@@ -80,25 +92,26 @@ def alerts() -> tuple[tuple[str, Mapping[str, Any]], ...]:
     return tuple(_alerts(rule_files()))
 
 
-def _addressed(groups: list[dict[str, Any]], runbooks_url: str | None) -> list[dict[str, Any]]:
-    wanted = copy.deepcopy(groups)
-    for group in wanted if runbooks_url else ():
-        for rule in group["rules"]:
-            if "alert" in rule:
-                rule["annotations"]["runbook_url"] = f"{runbooks_url}/{rule['alert']}.md"
+def compiled(groups: list[dict[str, Any]], settings: Settings) -> list[dict[str, Any]]:
+    """A file's groups with the settings' limits, and each alert with its runbook's address where the settings publish them."""
+    wanted, url = copy.deepcopy(groups), settings.observability.runbooks_url
+    for rule in (rule for group in wanted for rule in group["rules"]):
+        if "alert" in rule and url:
+            rule["annotations"]["runbook_url"] = f"{url}/{rule['alert']}.md"
+        elif rule.get("record") in LIMITS:
+            rule["expr"] = f"vector({LIMITS[rule['record']](settings)})"
     return wanted
 
 
 def rule_objects(graph: Graph) -> tuple[Manifest, ...]:
     """A PrometheusRule for each system; every Prometheus of the cluster loads all of them."""
-    url = graph.settings.observability.runbooks_url
     return tuple(
         manifest(
             "monitoring.coreos.com/v1",
             "PrometheusRule",
             system,
             namespace=OBSERVABILITY_NAMESPACE,
-            spec={"groups": _addressed(document["groups"], url)},
+            spec={"groups": compiled(document["groups"], graph.settings)},
         )
         for system, document in rule_files().items()
     )

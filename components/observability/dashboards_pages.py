@@ -12,8 +12,8 @@ from components.observability.stores import telemetry_tenants
 PLATFORM, SECURITY, TENANTS = "Platform", "Security", "Tenants"
 CALLS: Final = "istio_requests_total"
 WEBHOOKS: Final = "apiserver_admission_webhook_admission_duration_seconds_bucket"
-JUDGED: Final = '__name__=~"gatekeeper_validation_request_count(_total)?"'
-"""With its exporter's ending and without, as the versions have it."""
+KYVERNO_KINDS: Final = ("generating", "mutating")
+"""Kinds of policies that the platform has; Kyverno counts each kind under a name of its own."""
 AT_CALLEE: Final = 'reporter="destination"'
 BUCKET: Final = "istio_request_duration_milliseconds_bucket"
 
@@ -85,7 +85,7 @@ DENIALS = Page(
         Panel(
             title="Admission: Gatekeeper",
             legend="{{admission_status}}",
-            queries=(_rate("", "admission_status", JUDGED),),
+            queries=(_rate("gatekeeper_validation_request_count_total", "admission_status"),),
         ),
         Panel(
             title="Detection: Falco",
@@ -161,10 +161,12 @@ ADMISSION = Page(
         Panel(
             title="Requests judged",
             legend="{{admission_status}}",
-            queries=(_rate("", "admission_status", JUDGED),),
+            queries=(_rate("gatekeeper_validation_request_count_total", "admission_status"),),
         ),
         Panel(
-            title="Kyverno: results", legend="{{rule_result}}", queries=(_rate("kyverno_policy_results_total", "rule_result"),)
+            title="Kyverno: results",
+            legend="{{policy_name}} {{result}}",
+            queries=tuple(_rate(f"kyverno_{kind}_policy_results_total", "policy_name, result") for kind in KYVERNO_KINDS),
         ),
         Panel(
             title="Webhooks: seconds (99th percentile)",

@@ -26,7 +26,7 @@ class TenantBackupSettings(Model):
     """Backups of one tenant's namespace, where they differ from everybody's."""
 
     schedule: Cron | None = None
-    """When; None for everybody's schedule."""
+    """When, once a day at least; None for everybody's schedule."""
     keep_days: Days | None = None
     """Days a backup is kept; None for everybody's."""
 
@@ -44,6 +44,12 @@ class NamespaceBackupSettings(Model):
     """Whether an agent on every node can read files of volumes. It is root there; without it objects alone are kept."""
     tenants: dict[Name, TenantBackupSettings] = Field(default_factory=dict)
     """Differences by tenant."""
+
+    @property
+    def longest_wait_hours(self) -> int:
+        """The longest time between two runs for any tenant: a schedule of a tenant's own is taken to run every day."""
+        own = any(tenant.schedule is not None for tenant in self.tenants.values())
+        return max(self.every_hours, 24 if own else 0)
 
 
 class DatabaseBackupSettings(Model):

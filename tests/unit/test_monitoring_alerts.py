@@ -9,13 +9,14 @@ import pytest
 import yaml
 
 from components.graph.names import OBSERVABILITY_NAMESPACE
-from components.observability.alert_rules import alerts, problems, rule_files, rule_objects
+from components.observability.alert_rules import LIMIT, LIMITS, alerts, problems, rule_files, rule_objects
 from tests.support.program import STACKS, changed
 from tests.unit.test_network_policies import graph_of, shipped
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "docs/runbooks/alerts"
 TESTS = ROOT / "tests/data/alerts"
+LOG_ALERTS = ROOT / "components/observability/alerts-logs"
 SECTIONS = ["What it means", "What it breaks", "Look", "Act"]
 SYSTEMS = sorted(rule_files())
 
@@ -35,7 +36,9 @@ def test_there_are_alerts_of_every_core_system():
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert():
-    assert {rule["alert"] for _, rule in alerts()} == {path.stem for path in RUNBOOKS.glob("*.md")}
+    of_logs = [yaml.safe_load(path.read_text()) for path in LOG_ALERTS.glob("*.yaml")]
+    named = {rule["alert"] for document in of_logs for group in document["groups"] for rule in group["rules"]}
+    assert {rule["alert"] for _, rule in alerts()} | named == {path.stem for path in RUNBOOKS.glob("*.md")}
 
 
 @pytest.mark.parametrize("alert", sorted({rule["alert"] for _, rule in alerts()}))
@@ -92,6 +95,35 @@ def test_each_file_becomes_one_object_and_nothing_is_lost_on_the_way(stack):
     assert {one["metadata"]["namespace"] for one in objects} == {OBSERVABILITY_NAMESPACE}
     installed = [rule for one in objects for group in one["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
     assert [rule["alert"] for rule in installed] == [rule["alert"] for _, rule in alerts()]
+
+
+def limits(settings: dict[str, Any]) -> dict[str, str]:
+    """The recording rules of limits as they are installed."""
+    data = {**changed("dev"), **settings}
+    rules = [rule for one in rule_objects(graph_of(data)) for group in one["spec"]["groups"] for rule in group["rules"]]
+    return {rule["record"]: rule["expr"] for rule in rules if rule.get("record", "").endswith(LIMIT)}
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "hours"),
+    [
+        ({}, 8),
+        ({"schedule": "17 2 * * *", "every_hours": 24}, 26),
+        ({"tenants": {"bank-a": {"schedule": "5 4 * * *"}}}, 26),
+        ({"tenants": {"bank-a": {"keep_days": 7}}}, 8),
+    ],
+)
+def test_a_backup_is_late_two_hours_after_its_schedule(namespaces, hours):
+    assert limits({"backup": {"namespaces": namespaces}}) == {"backup:objects_age_seconds:limit": f"vector({hours * 3600})"}
+
+
+def test_every_limit_of_the_settings_stands_in_a_file_and_an_alert_compares_with_it():
+    rules = [rule for document in rule_files().values() for group in document["groups"] for rule in group["rules"]]
+    assert {rule["record"] for rule in rules if rule.get("record", "").endswith(LIMIT)} == set(LIMITS)
+    for limit in LIMITS:
+        assert [rule["alert"] for rule in rules if "alert" in rule and limit in rule["expr"]]
+    unknown = {"groups": [{"name": "backup", "rules": [{"record": "backup:other:limit", "expr": "vector(1)"}]}]}
+    assert problems("backup", unknown) == ("backup: backup:other:limit: no setting gives this limit",)
 
 
 def test_an_alert_carries_the_address_of_its_runbook_where_the_settings_publish_them():
