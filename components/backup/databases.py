@@ -21,6 +21,7 @@ from components.helm import install, pod_resources, spread_over_zones, system_pl
 from components.manifests import Manifest, manifest
 from components.settings import Settings
 from components.settings.images import BackupImages
+from components.settings.tenants import ARCHIVE_CPU_MILLICORES, ARCHIVE_MEMORY_MEBIBYTES
 from components.tenancy.postgres import API, ARCHIVER
 
 STORE_API: Final = "barmancloud.cnpg.io/v1"
@@ -90,7 +91,9 @@ def archive_objects(
                 },
                 "instanceSidecarConfiguration": {
                     "env": [{"name": "AWS_REGION", "value": region}, {"name": "AWS_DEFAULT_REGION", "value": region}],
-                    "resources": pod_resources("50m", "128Mi", memory_limit="512Mi"),
+                    "resources": pod_resources(
+                        f"{ARCHIVE_CPU_MILLICORES}m", "128Mi", memory_limit=f"{ARCHIVE_MEMORY_MEBIBYTES}Mi"
+                    ),
                 },
             },
         ),

@@ -17,6 +17,9 @@ OPA_MEMORY_MEBIBYTES = 128
 VAULT_CPU_MILLICORES = 30
 VAULT_MEMORY_MEBIBYTES = 96
 """What the two containers that fetch credentials (spiffe-helper, vault-agent) request together at most."""
+ARCHIVE_CPU_MILLICORES = 50
+ARCHIVE_MEMORY_MEBIBYTES = 512
+"""What the plug-in beside each database instance requests, and may use of memory, to archive the log and take base backups."""
 CACHE_CPU_MILLICORES = 100
 """What each cache instance requests."""
 SURGE_PODS = 1
@@ -248,7 +251,11 @@ class TenantSettings(Model):
                 for service in self.services.values()
             ),
             *(
-                (database.instances + SURGE_PODS, millicores(database.cpu), mebibytes(database.memory))
+                (
+                    database.instances + SURGE_PODS,
+                    millicores(database.cpu) + ARCHIVE_CPU_MILLICORES,
+                    mebibytes(database.memory) + ARCHIVE_MEMORY_MEBIBYTES,
+                )
                 for database in self.databases.values()
             ),
             *((cache.instances, CACHE_CPU_MILLICORES, mebibytes(cache.memory)) for cache in self.caches.values()),
