@@ -8,6 +8,7 @@ import pulumi
 from components.assembly.place import ClusterPlace
 from components.base import Component
 from components.chaos.chart import ChaosMesh, ChaosMeshArgs
+from components.chaos.mesh import mesh_objects
 from components.chaos.workflow import region_objects
 from components.manifests import ChaosManifests, ManifestsArgs
 
@@ -31,7 +32,14 @@ class Chaos(Component, token="zerotrust:chaos:Chaos"):
         self.ready = ()
         settings = args.place.graph.settings
         if settings.chaos.enabled:
-            mesh = ChaosMesh(f"{name}-mesh", ChaosMeshArgs(images=settings.images.chaos, after=args.after), opts=self.child())
+            rules = ChaosManifests(
+                f"{name}-rules", ManifestsArgs(objects=mesh_objects(args.place.graph), after=args.after), opts=self.child()
+            )
+            mesh = ChaosMesh(
+                f"{name}-mesh",
+                ChaosMeshArgs(images=settings.images.chaos, after=[*args.after, *rules.ready]),
+                opts=self.child(),
+            )
             self.ready = ChaosManifests(
                 f"{name}-book",
                 ManifestsArgs(objects=region_objects(args.place.graph, args.place.region), after=mesh.ready),

@@ -13,14 +13,10 @@ from typing import Any, Final
 import pulumi
 
 from components.base import Component
-from components.graph.names import CHAOS_NAMESPACE
+from components.graph.names import CHAOS_NAMESPACE, FAULT_CONTROLLER
 from components.helm import install, pod_resources, system_placement
 from components.settings.images import ChaosImages
 
-CONTROLLER: Final = "chaos-controller-manager"
-"""The controller's service account: whom Prometheus answers."""
-OPT_IN: Final = {"chaos-mesh.org/inject": "enabled"}
-"""Annotation of a namespace in which faults may be injected."""
 WEBHOOK_PORT, METRICS_PORT, DAEMON_PORT = 10250, 10080, 31767
 CLUSTER_API_PORT: Final = 443
 
@@ -29,7 +25,7 @@ def chart_values(images: ChaosImages | None) -> dict[str, Any]:
     """The chart's values."""
     controller: dict[str, Any] = {
         "replicaCount": 3,
-        "serviceAccount": CONTROLLER,
+        "serviceAccount": FAULT_CONTROLLER,
         "enableFilterNamespace": True,  # off by default: any namespace could be attacked
         "allowHostNetworkTesting": False,
         "leaderElection": {"enabled": True},

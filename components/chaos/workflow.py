@@ -13,13 +13,19 @@ from urllib.parse import quote
 
 from components.chaos.game_days import GameDay, game_days
 from components.graph.model import Graph
-from components.graph.names import CHAOS_NAMESPACE, OBSERVABILITY_NAMESPACE, SERVICE_LABEL, service_host
+from components.graph.names import (
+    CHAOS_NAMESPACE,
+    FAULT_CONTROLLER_LABELS,
+    OBSERVABILITY_NAMESPACE,
+    PROMETHEUS_PORT,
+    PROMETHEUS_SERVICE,
+    service_host,
+)
 from components.manifests import Manifest, manifest
 
 API: Final = "chaos-mesh.org/v1alpha1"
-PROMETHEUS_SERVICE: Final = "monitoring-prometheus"
-"""As the stack's chart names it after its full name."""
-PROMETHEUS_URL: Final = f"http://{service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS_SERVICE)}:9090/api/v1/query?query="
+PROMETHEUS_HOST: Final = service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS_SERVICE)
+PROMETHEUS_URL: Final = f"http://{PROMETHEUS_HOST}:{PROMETHEUS_PORT}/api/v1/query?query="
 BOOK: Final = "game-days"
 """The ConfigMap; a key for each game day."""
 CHECK_SECONDS, FAILURES_TO_ABORT = 5, 2
@@ -93,9 +99,8 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     if not graph.settings.chaos.enabled:
         return ()
     pages = {f"{day.name}.json": json.dumps(workflow(day), indent=2, sort_keys=True) for day in game_days(graph, region)}
-    controller = {SERVICE_LABEL: "chaos-mesh", "app.kubernetes.io/component": "controller-manager"}
     # The chart has no monitor of its own.
-    watched = {"podMetricsEndpoints": [{"port": "http"}], "selector": {"matchLabels": controller}}
+    watched = {"podMetricsEndpoints": [{"port": "http"}], "selector": {"matchLabels": dict(FAULT_CONTROLLER_LABELS)}}
     return (
         manifest("v1", "ConfigMap", BOOK, namespace=CHAOS_NAMESPACE, data=pages),
         manifest("monitoring.coreos.com/v1", "PodMonitor", "faults", namespace=CHAOS_NAMESPACE, spec=watched),

@@ -9,15 +9,26 @@ from collections.abc import Iterator
 from typing import Final
 
 from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Pods, Policy
-from components.cni.policies_tenant import API_PORT, DATABASE_LABEL, DATABASE_OPERATOR, control_plane
+from components.cni.policies_tenant import (
+    API_PORT,
+    DATABASE_LABEL,
+    DATABASE_OPERATOR,
+    ISTIOD,
+    ISTIOD_PORT,
+    TO_ISTIOD,
+    control_plane,
+)
 from components.graph.model import Graph
 from components.graph.names import (
     BACKUP_NAMESPACE,
     CHAOS_NAMESPACE,
     DATABASE_OPERATOR_NAMESPACE,
+    FAULT_CONTROLLER_LABELS,
     ISSUER_NAMESPACE,
     OBSERVABILITY_NAMESPACE,
     PROMETHEUS,
+    PROMETHEUS_PORT,
+    PROMETHEUS_SERVICE,
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     service_host,
@@ -29,14 +40,11 @@ VELERO_SERVED: Final = Pods(namespace=BACKUP_NAMESPACE, labels={SERVICE_LABEL: "
 """The server and the agents: what has metrics."""
 ARCHIVER: Final = Pods(namespace=DATABASE_OPERATOR_NAMESPACE, labels={SERVICE_LABEL: "plugin-barman-cloud"})
 ARCHIVER_SERVICE, ARCHIVER_PORT = "barman-cloud", 9090
-FAULTS: Final = Pods(
-    namespace=CHAOS_NAMESPACE, labels={"app.kubernetes.io/component": "controller-manager", SERVICE_LABEL: "chaos-mesh"}
-)
+FAULTS: Final = Pods(namespace=CHAOS_NAMESPACE, labels=FAULT_CONTROLLER_LABELS)
 FAULT_DAEMON: Final = Pods(
     namespace=CHAOS_NAMESPACE, labels={"app.kubernetes.io/component": "chaos-daemon", SERVICE_LABEL: "chaos-mesh"}
 )
 FAULT_WEBHOOK_PORT, FAULT_METRICS_PORT, FAULT_DAEMON_PORT = 10250, 10080, 31767
-PROMETHEUS_SERVICE, PROMETHEUS_PORT = "monitoring-prometheus", 9090
 
 
 def backup_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
@@ -109,7 +117,9 @@ def _chaos(graph: Graph, region: str) -> Iterator[Policy]:
             Flow(peer=FAULT_DAEMON, ports=(FAULT_DAEMON_PORT,)),
             Flow(peer=prometheus, ports=(PROMETHEUS_PORT,)),
             Flow(peer=Lookups(names=(service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS_SERVICE),))),
+            *TO_ISTIOD,
         ),
     )
+    yield Policy(name="mesh-faults", subject=ISTIOD, ingress=(Flow(peer=FAULTS, ports=(ISTIOD_PORT,)),))
     yield Policy(name="fault-daemon", subject=FAULT_DAEMON, ingress=(Flow(peer=FAULTS, ports=(FAULT_DAEMON_PORT,)),))
     yield Policy(name="asked-by-faults", subject=prometheus, ingress=(Flow(peer=FAULTS, ports=(PROMETHEUS_PORT,)),))

@@ -38,6 +38,8 @@ from components.graph.names import (
     OBSERVABILITY_NAMESPACE,
     OTLP_GRPC_PORT,
     PROMETHEUS,
+    PROMETHEUS_PORT,
+    PROMETHEUS_SERVICE,
     PROXY_METRICS_PORT,
     RUNTIME_NAMESPACE,
     SECURITY_NAMESPACE,
@@ -65,10 +67,8 @@ COLLECTORS: Final = Pods(
     namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: COLLECTOR}, service_account=COLLECTOR, stateful=True
 )
 SIDE_KICK: Final = Pods(namespace=SECURITY_NAMESPACE, labels={SERVICE_LABEL: "falcosidekick"}, service_account="falcosidekick")
-PROMETHEUS_PORT, ALERTMANAGER_PORT, ALERTMANAGER_PEER_PORT = 9090, 9093, 9094
+ALERTMANAGER_PORT, ALERTMANAGER_PEER_PORT = 9093, 9094
 TEMPO_PORT: Final = 3200
-PROMETHEUS_SERVICE: Final = "monitoring-prometheus"
-"""As the stack's chart names it after its full name."""
 LOKI_PEER_PORTS: Final = (7946, 9095)
 """Loki's instances among themselves: membership and gRPC, by pod addresses."""
 RELOADER_PORT: Final = 8080

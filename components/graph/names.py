@@ -85,6 +85,13 @@ CLUSTER_DOMAIN: Final = "cluster.local"
 EVERY_REGION_DOMAIN: Final = "mesh.internal"
 """Hosts `<service>.<tenant>.mesh.internal` stand for a service in every region."""
 
+FAULTS_ALLOWED: Final = {"chaos-mesh.org/inject": "enabled"}
+"""Annotation of a namespace in which faults may be injected; Chaos Mesh touches no other."""
+FAULT_CONTROLLER: Final = "chaos-controller-manager"
+"""Account of what injects faults, in its own namespace: Prometheus answers it."""
+FAULT_CONTROLLER_LABELS: Final = {SERVICE_LABEL: "chaos-mesh", "app.kubernetes.io/component": "controller-manager"}
+PROMETHEUS_SERVICE, PROMETHEUS_PORT = "monitoring-prometheus", 9090
+"""As the stack's chart names it after its full name, in the observability namespace."""
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:

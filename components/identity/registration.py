@@ -17,7 +17,10 @@ from typing import Any, Final
 
 from components.graph.model import Graph
 from components.graph.names import (
+    CHAOS_NAMESPACE,
     COLLECTOR,
+    FAULT_CONTROLLER,
+    FAULT_CONTROLLER_LABELS,
     GATEWAYS,
     ISSUER_NAMESPACE,
     LOKI_SERVICE,
@@ -76,6 +79,8 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         (RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE, {SERVICE_LABEL: RATE_LIMIT_SERVICE}),
         *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in (*MONITORING, COLLECTOR, AUDIT_READER)),
     ]
+    if graph.settings.chaos.enabled:
+        parts.append((CHAOS_NAMESPACE, FAULT_CONTROLLER, FAULT_CONTROLLER_LABELS))
     if graph.runs_issuer(region):
         parts.append((ISSUER_NAMESPACE, SERVICE_ACCOUNT, POD_LABELS))
     return tuple(_registration(graph, namespace, account, pods=pods) for namespace, account, pods in parts)

@@ -13,14 +13,17 @@ import pulumi
 from components.graph.identity import principal
 from components.graph.model import Graph
 from components.graph.names import (
+    CHAOS_NAMESPACE,
     CLUSTER_DOMAIN,
     COLLECTOR,
+    FAULT_CONTROLLER,
     LOKI_PORT,
     LOKI_SERVICE,
     MESH_NAMESPACE,
     OBSERVABILITY_NAMESPACE,
     OTLP_GRPC_PORT,
     PROMETHEUS,
+    PROMETHEUS_PORT,
     SECURITY_NAMESPACE,
     SERVICE_LABEL,
     TEMPO_SERVICE,
@@ -32,9 +35,11 @@ CREDENTIAL_AGENT: Final = "169.254.170.23/32"
 """EKS Pod Identity's agent: plain HTTP on the node, which a proxy would take for an unknown host."""
 TENANT_HEADER: Final = "x-scope-orgid"
 SECURITY_LOGS: Final = "security"
-TEMPO_PORT, PROMETHEUS_PORT = 3200, 9090
+TEMPO_PORT: Final = 3200
 TEMPO_READS: Final = ("/api/*", "/ready")
 PROMETHEUS_READS: Final = ("/api/v1/*", "/-/ready", "/-/healthy")
+GATE_READS: Final = ("/api/v1/query",)
+"""What a game day asks: whether to go on."""
 
 
 def telemetry_tenants(graph: Graph) -> tuple[str, ...]:
@@ -121,6 +126,9 @@ def mesh_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         ],
         PROMETHEUS: [_rule(grafana, read, PROMETHEUS_READS, PROMETHEUS_PORT)],
     }
+    if graph.settings.chaos.enabled:
+        faults = principal(domain, CHAOS_NAMESPACE, FAULT_CONTROLLER)
+        allowed[PROMETHEUS].append(_rule(faults, ("GET",), GATE_READS, PROMETHEUS_PORT))
     scope = {
         "egress": [{"hosts": ["./*", f"{MESH_NAMESPACE}/istiod.{MESH_NAMESPACE}.svc.{CLUSTER_DOMAIN}"]}],
         "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},

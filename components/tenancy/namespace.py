@@ -15,6 +15,7 @@ from components.graph.names import (
     CHAOS_NAMESPACE,
     DATABASE_OPERATOR_NAMESPACE,
     EXTERNAL_DNS_NAMESPACE,
+    FAULTS_ALLOWED,
     GATEKEEPER_NAMESPACE,
     GATEWAYS,
     GITOPS_NAMESPACE,
@@ -101,6 +102,21 @@ def pod_security_labels(level: Level, kubernetes_version: str) -> dict[str, str]
     }
 
 
+def injected(settings: Settings, namespace: str) -> bool:
+    """Whether a namespace of the platform asks for proxies.
+
+    Raises:
+        KeyError: for a platform namespace whose needs nobody has stated.
+    """
+    # The controller of faults asks Prometheus, which answers identities alone; without Chaos Mesh nobody there has one.
+    return _PLATFORM[namespace].injected or (namespace == CHAOS_NAMESPACE and settings.chaos.enabled)
+
+
+def faults_allowed(settings: Settings, namespace: str) -> dict[str, str]:
+    """The annotation that opens a namespace to game days; nothing where the settings do not."""
+    return dict(FAULTS_ALLOWED) if settings.chaos.enabled and namespace in settings.chaos.namespaces else {}
+
+
 def platform_namespaces(settings: Settings) -> tuple[Manifest, ...]:
     """The platform's own namespaces, the same in every region, in the order of their names.
 
@@ -116,9 +132,10 @@ def platform_namespaces(settings: Settings) -> tuple[Manifest, ...]:
             name,
             labels={
                 PART_OF: PLATFORM,
-                INJECTION: "enabled" if _PLATFORM[name].injected else "disabled",
+                INJECTION: "enabled" if injected(settings, name) else "disabled",
                 **pod_security_labels(_PLATFORM[name].level, settings.cluster.kubernetes_version),
             },
+            annotations=faults_allowed(settings, name) or None,
         )
         for name in sorted(PLATFORM_NAMESPACES)
     )
@@ -142,7 +159,7 @@ def namespace_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest,
             INJECTION: "enabled",
             **pod_security_labels("restricted", graph.settings.cluster.kubernetes_version),
         },
-        annotations={DISPLAY_NAME: wanted.display_name},
+        annotations={DISPLAY_NAME: wanted.display_name, **faults_allowed(graph.settings, tenant)},
     )
     quota = manifest(
         "v1",

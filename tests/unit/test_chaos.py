@@ -11,11 +11,15 @@ import pytest
 
 from components.chaos import chart
 from components.chaos.game_days import every_game_day, game_days
+from components.chaos.mesh import mesh_objects
 from components.chaos.table import table
-from components.chaos.workflow import PROMETHEUS_SERVICE, gate, region_objects, violated, workflow
-from components.cni import policies_backup, policies_observability
+from components.chaos.workflow import gate, region_objects, violated, workflow
 from components.graph.model import Graph
+from components.graph.names import CHAOS_NAMESPACE, PROMETHEUS_SERVICE
+from components.identity import registration
+from components.observability.prometheus import SERVICE
 from components.settings import SettingsError, load
+from components.tenancy.namespace import namespace_objects, platform_namespaces
 from tests.support.charts import unknown
 from tests.support.program import changed, stack_settings
 
@@ -107,5 +111,40 @@ def test_the_runbooks_table_is_the_game_days():
     assert shown == table(Graph.of(load(stack_settings("prod"))), REGION)
 
 
-def test_the_one_that_is_asked_is_the_one_that_may_be_looked_up_and_the_one_that_stands():
-    assert PROMETHEUS_SERVICE == policies_backup.PROMETHEUS_SERVICE == policies_observability.PROMETHEUS_SERVICE
+def test_the_one_that_is_asked_is_the_one_that_stands():
+    assert PROMETHEUS_SERVICE == SERVICE
+
+
+def opted_in(graph: Graph) -> set[str]:
+    """Namespaces that Chaos Mesh's own filter lets an experiment into."""
+    spaces = [
+        *platform_namespaces(graph.settings),
+        *(each for tenant in graph.tenants for each in namespace_objects(graph, REGION, tenant) if each["kind"] == "Namespace"),
+    ]
+    wanted = ("chaos-mesh.org/inject", "enabled")
+    return {each["metadata"]["name"] for each in spaces if wanted in each["metadata"].get("annotations", {}).items()}
+
+
+def test_exactly_the_namespaces_of_the_settings_are_open_to_faults():
+    graph = opened(bank_a={}, vault={})
+    assert opted_in(graph) == {"bank-a", "vault"}
+    touched = {space for day in game_days(graph, REGION) for space in day.namespaces}
+    assert touched == opted_in(graph)
+    assert opted_in(opened()) == opted_in(Graph.of(load(stack_settings("prod")))) == set()
+
+
+def test_the_controller_has_an_identity_and_calls_nobody_but_prometheus():
+    graph = opened(bank_a={})
+    assert f"{CHAOS_NAMESPACE}.chaos-controller-manager" in {
+        each["metadata"]["name"] for each in registration.region_objects(graph, REGION)
+    }
+    values = chart.chart_values(None)
+    excluded = values["controllerManager"]["podAnnotations"]["traffic.sidecar.istio.io/excludeInboundPorts"].split(",")
+    assert {str(chart.WEBHOOK_PORT), str(chart.METRICS_PORT)} == set(excluded)
+    assert values["chaosDaemon"]["podAnnotations"] == {"sidecar.istio.io/inject": "false"}
+    rules = {each["kind"]: each["spec"] for each in mesh_objects(graph)}
+    assert rules["AuthorizationPolicy"] == {}
+    assert rules["PeerAuthentication"] == {"mtls": {"mode": "STRICT"}}
+    [hosts] = [one["hosts"] for one in rules["Sidecar"]["egress"]]
+    assert [host.split("/")[1].split(".")[0] for host in hosts] == ["istiod", PROMETHEUS_SERVICE]
+    assert mesh_objects(Graph.of(load(stack_settings("prod")))) == ()
