@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from components.admission.controls import ACCOUNTS, FOLDER, Control, excepted, exempt, host_paths, of_engine
 from components.graph.model import Graph
-from components.graph.names import PLATFORM_NAMESPACES, SERVICE_LABEL, SYSTEM_NAMESPACE, TENANT_LABEL
+from components.graph.names import GITOPS_ACCOUNT, PLATFORM_NAMESPACES, SERVICE_LABEL, SYSTEM_NAMESPACE, TENANT_LABEL
 from components.helm import database_operator_image, istio_image, pins
 from components.manifests import Manifest, manifest
 from components.settings.tenants import PROXY_USER_ID
@@ -27,6 +27,13 @@ VOLUMES_DRIVER: Final = "ebs.csi.aws.com"
 PROXY: Final = "istio-proxy"
 ARCHIVE_SIDECAR: Final = "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:{}"
 """Where the plug-in's chart has it from, unless images.backup says otherwise."""
+READING_ROLES: Final[Mapping[str, str]] = {
+    "system:metrics-server-aggregated-reader": "metrics.k8s.io",
+    "aggregate-config-audit-reports-view": "aquasecurity.github.io",
+    "aggregate-exposed-secret-reports-view": "aquasecurity.github.io",
+    "aggregate-vulnerability-reports-view": "aquasecurity.github.io",
+}
+"""Cluster roles that charts add to the ones people are given, without a switch for it → the one API group they read."""
 TOKEN_AUDIENCE: Final = "istio-ca"  # noqa: S105 - a name
 """Of the token the injector mounts for istiod; the API server takes it for nobody's."""
 NOT_THE_PLATFORMS_TO_MAKE: Final = (SYSTEM_NAMESPACE, "kube-public", "kube-node-lease", "cilium-secrets", "amazon-guardduty")
@@ -187,6 +194,8 @@ def _general(graph: Graph, control: Control) -> dict[str, Any]:
         "probe-hosts": {"loopback": ["127.0.0.1", "localhost"]},
         "proxy-user": {"user": PROXY_USER_ID, "proxies": [PROXY, "istio-init", "istio-validation"]},
         "resources": {"memoryMaximumMebibytes": limits.memory_maximum_mebibytes},
+        "aggregation": {"reading": [{"name": name, "group": group} for name, group in sorted(READING_ROLES.items())]},
+        "rights": {"writer": GITOPS_ACCOUNT},
         "probes": {"helpers": sorted(map(repository, helper_images(graph)))},
         "digests": {"installed": list(installed_images(graph))},
         "labels": {"service": SERVICE_LABEL, "tenant": TENANT_LABEL},

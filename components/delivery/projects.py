@@ -11,14 +11,13 @@ import json
 from typing import Any, Final
 
 from components.graph.model import Graph
-from components.graph.names import GITOPS_NAMESPACE, SERVICE_LABEL, TENANT_LABEL
+from components.graph.names import GITOPS_ACCOUNT, GITOPS_NAMESPACE, SERVICE_LABEL, TENANT_LABEL
 from components.manifests import LABELS, Manifest, manifest
 from components.settings.delivery import TenantDeliverySettings
 
 API: Final = "argoproj.io/v1alpha1"
 IN_CLUSTER: Final = "https://kubernetes.default.svc"
-ACCOUNT: Final = "gitops.argocd"
-"""Writes in a tenant's namespace. The dot keeps it from being a service's, whose names have none."""
+ACCOUNT: Final = GITOPS_ACCOUNT
 READING: Final = "gitops.reading"
 WRITTEN: Final = (("", "ConfigMap"), ("apps", "Deployment"), ("batch", "CronJob"), ("batch", "Job"))
 """What a repository may deliver, by group and kind."""
@@ -207,7 +206,11 @@ def _rights(tenant: str) -> tuple[Manifest, ...]:
     acting = {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": [ACCOUNT], "verbs": ["impersonate"]}
     reading = _rules(watched_kinds(), "get", "list", "watch")
     roles = {
-        ACCOUNT: (_rules(WRITTEN, "get", "list", "watch", "create", "update", "patch", "delete"), tenant, (ACCOUNT,)),
+        ACCOUNT: (
+            _rules(WRITTEN, "get", "list", "watch", "create", "update", "patch", "delete"),
+            tenant,
+            (ACCOUNT,),
+        ),
         READING: (reading, GITOPS_NAMESPACE, ("argocd-application-controller", "argocd-server")),
         "gitops.acting": ([acting], GITOPS_NAMESPACE, ("argocd-application-controller",)),
     }

@@ -29,6 +29,8 @@ NODE_TELEMETRY_NAMESPACE: Final = "node-telemetry"
 BACKUP_NAMESPACE: Final = "velero"
 CHAOS_NAMESPACE: Final = "chaos-mesh"
 GITOPS_NAMESPACE: Final = "argocd"
+GITOPS_ACCOUNT: Final = "gitops.argocd"
+"""In a tenant's namespace: writes what the tenant's repository says. The dot keeps it out of every workload's names."""
 SCANNING_NAMESPACE: Final = "trivy-system"
 RUNNER_CONTROLLER_NAMESPACE: Final = "arc-systems"
 RUNNER_NAMESPACE: Final = "arc-runners"
@@ -55,6 +57,10 @@ VAULT_PORT: Final = 8200
 VAULT_SERVICE: Final = "vault"
 OTLP_GRPC_PORT: Final = 4317
 OTLP_HTTP_PORT: Final = 4318
+ALERTMANAGER: Final = "alertmanager"
+"""Account and value of SERVICE_LABEL of its instances in the observability namespace."""
+SIDEKICK: Final = "falcosidekick"
+"""Deployment, Service, account and value of SERVICE_LABEL of what forwards runtime events, in the security namespace."""
 COLLECTOR: Final = "telemetry-gateway"
 """Service, Deployment and account of the collector in the observability namespace: every trace and redacted log passes it."""
 LOKI_SERVICE, LOKI_PORT = "loki", 3100
@@ -79,12 +85,6 @@ ISSUER_SERVICE: Final = "keycloak-keycloakx-http"
 ISSUER_SERVICE_PORT: Final = 80
 ISSUER_PORT: Final = 8080
 """Of the container; from outside the pod it is the sidecar's mTLS."""
-SPIRE_CLASS: Final = "zerotrust"
-"""className of every SPIRE resource: the controller manager ignores resources without it, silently."""
-CLUSTER_DOMAIN: Final = "cluster.local"
-EVERY_REGION_DOMAIN: Final = "mesh.internal"
-"""Hosts `<service>.<tenant>.mesh.internal` stand for a service in every region."""
-
 FAULTS_ALLOWED: Final = {"chaos-mesh.org/inject": "enabled"}
 """Annotation of a namespace in which faults may be injected; Chaos Mesh touches no other."""
 FAULT_CONTROLLER: Final = "chaos-controller-manager"
@@ -92,6 +92,12 @@ FAULT_CONTROLLER: Final = "chaos-controller-manager"
 FAULT_CONTROLLER_LABELS: Final = {SERVICE_LABEL: "chaos-mesh", "app.kubernetes.io/component": "controller-manager"}
 PROMETHEUS_SERVICE, PROMETHEUS_PORT = "monitoring-prometheus", 9090
 """As the stack's chart names it after its full name, in the observability namespace."""
+SPIRE_CLASS: Final = "zerotrust"
+"""className of every SPIRE resource: the controller manager ignores resources without it, silently."""
+CLUSTER_DOMAIN: Final = "cluster.local"
+EVERY_REGION_DOMAIN: Final = "mesh.internal"
+"""Hosts `<service>.<tenant>.mesh.internal` stand for a service in every region."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:

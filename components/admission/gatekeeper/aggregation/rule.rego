@@ -7,18 +7,19 @@ violation contains {"msg": sprintf("label %s", [label])} if {
 	startswith(label, "rbac.authorization.k8s.io/aggregate-to-")
 	value == "true"
 	not kubernetes_own
-	not measured
+	not reading
 }
 
 kubernetes_own if metadata.name in {
 	"admin", "edit", "view", "system:aggregate-to-admin", "system:aggregate-to-edit", "system:aggregate-to-view",
 }
 
-# metrics-server's chart adds the reading of what pods use, and has no switch for it.
-measured if {
-	metadata.name == "system:metrics-server-aggregated-reader"
+# Some charts have no switch for it: what they add is reading, of their own group and nothing else.
+reading if {
+	some one in input.parameters.reading
+	one.name == metadata.name
 	every rule in input.review.object.rules {
-		rule.apiGroups == ["metrics.k8s.io"]
+		rule.apiGroups == [one.group]
 		every verb in rule.verbs { verb in {"get", "list", "watch"} }
 	}
 }

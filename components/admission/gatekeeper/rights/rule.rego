@@ -15,6 +15,15 @@ violation contains {"msg": sprintf("verb %s", [verb])} if {
 	some rule in given
 	some verb in object.get(rule, "verbs", [])
 	lower(verb) in {"bind", "escalate", "impersonate"}
+	not acting(rule)
+}
+
+# Acting as the one account that writes what a repository says: exactly it, and nothing beside it.
+acting(rule) if {
+	rule.verbs == ["impersonate"]
+	rule.apiGroups == [""]
+	rule.resources == ["serviceaccounts"]
+	rule.resourceNames == [input.parameters.writer]
 }
 
 interactive := {
