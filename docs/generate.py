@@ -14,6 +14,7 @@ from typing import Final
 
 from components.settings.tenants import mebibytes
 from docs import engines, picture
+from docs.capacity import RELEASE, claimed
 from docs.markdown import row, table
 from docs.reference_pages import pages
 from tests.support.monitor import Recording
@@ -34,6 +35,7 @@ PRICES: Final = {
     "address": 0.005 * HOURS,
     "m7g.large": 0.0911 * HOURS,
     "m7g.xlarge": 0.1822 * HOURS,
+    "m7g.2xlarge": 0.3644 * HOURS,
     "gp3_gib": 0.088,
     "web_acl": 5.0,
     "web_acl_rule": 1.0,
@@ -43,6 +45,9 @@ PRICES: Final = {
     "shield": 3000.0,
 }
 """USD per month of one piece."""
+
+OPTIONAL: Final = frozenset({"m7g.large", "m7g.xlarge", "m7g.2xlarge"})
+"""Prices whose row is left out where no stack has any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +108,10 @@ def _database_disks(recording: Recording) -> int:
     )
 
 
+def _claims(recording: Recording) -> int:
+    return sum(claimed(release.inputs["values"]) for release in recording.of(RELEASE)) // 1024
+
+
 def _all(type_: str) -> Callable[[Recording], int]:
     return lambda recording: len(recording.of(type_))
 
@@ -111,12 +120,18 @@ PIECES: Final = (
     Piece(name="EKS control planes", price="eks", count=_all("eks:index:Cluster")),
     Piece(name="nodes m7g.large, at the smallest size", price="m7g.large", count=_nodes("m7g.large")),
     Piece(name="nodes m7g.xlarge, at the smallest size", price="m7g.xlarge", count=_nodes("m7g.xlarge")),
+    Piece(name="nodes m7g.2xlarge, at the smallest size", price="m7g.2xlarge", count=_nodes("m7g.2xlarge")),
     Piece(name="node volumes, GiB of gp3", price="gp3_gib", count=_disks),
     Piece(name="NAT gateways", price="nat", count=_all("aws:ec2/natGateway:NatGateway")),
     Piece(name="interface endpoints, each per zone", price="endpoint", count=_endpoints),
     Piece(name="load balancers of the edge, before capacity units", price="balancer", count=_balancers("application")),
-    Piece(name="load balancers between the regions, before capacity units", price="balancer", count=_balancers("network")),
+    Piece(
+        name="load balancers between the regions and to Vault, before capacity units",
+        price="balancer",
+        count=_balancers("network"),
+    ),
     Piece(name="volumes of databases, GiB of gp3", price="gp3_gib", count=_database_disks),
+    Piece(name="volumes of Vault, metrics, logs and SPIRE, GiB of gp3", price="gp3_gib", count=_claims),
     Piece(name="private hosted zones", price="zone", count=_all("aws:route53/zone:Zone")),
     Piece(name="public IPv4 addresses of NAT gateways and load balancers", price="address", count=_addresses),
     Piece(name="web ACLs", price="web_acl", count=_all("aws:wafv2/webAcl:WebAcl")),
@@ -144,6 +159,8 @@ def cost_block() -> str:
             usd = count * PRICES[piece.price]
             totals[stack] += usd
             cells += [f"{count:,}" if count else "", f"{usd:,.0f}" if count else ""]
+        if not any(cells) and piece.price in OPTIONAL:
+            continue
         rows.append(row(piece.name, f"{PRICES[piece.price]:,.2f}", *cells))
     rows.append(row("**sum**", "", *(each for stack in STACKS for each in ("", f"**{totals[stack]:,.0f}**"))))
     heads = [head for stack in STACKS for head in (f"{stack}:", "USD:")]
@@ -179,7 +196,12 @@ def preview_block() -> str:
 
 def blocks() -> dict[str, str]:
     """The README's blocks that need no engine."""
-    return {"picture": picture.block(record_stack("prod")), "cost": cost_block(), "engines": engines.block()}
+    return {
+        "picture": picture.block(record_stack("prod")),
+        "cost": cost_block(),
+        "engines": engines.block(),
+        "unrun": engines.unrun_block(),
+    }
 
 
 def block_of(text: str, name: str) -> str:

@@ -23,13 +23,18 @@ COMPOSING: Final = frozenset(
 )
 """What only composes others and is no node."""
 PART_OF: Final = {
+    "zerotrust:backup:TenantBackups": "zerotrust:backup:Backups",
+    "zerotrust:backup:VolumeVault": "zerotrust:backup:RegionBuckets",
     "zerotrust:cluster:PodIdentityAgent": "zerotrust:cluster:ControlPlane",
     "zerotrust:identity:Kinds": "zerotrust:identity:TrustDomain",
     "zerotrust:identity:Manifests": "zerotrust:identity:TrustDomain",
     "zerotrust:mesh:Manifests": "zerotrust:mesh:Istio",
     "zerotrust:operators:MonitoringKinds": "zerotrust:cluster:ControlPlane",
+    "zerotrust:vault:Grants": "zerotrust:vault:Platform",
 }
 """What is drawn as a part of another node."""
+AFTERWARDS: Final = frozenset({"zerotrust:backup:TenantBackups", "zerotrust:vault:Grants"})
+"""What its layer adds for the tenants once they stand: counted there, and no reason for an arrow back."""
 PATH: Final = (
     "zerotrust:edge:Entry",
     "zerotrust:edge:WebAcl",
@@ -43,7 +48,12 @@ TITLES: Final = {
     "zerotrust:account:Alarms": "Alarms on the trail",
     "zerotrust:account:Guards": "Account guards and trail",
     "zerotrust:account:RegionGuards": "GuardDuty, Config, Security Hub",
+    "zerotrust:admission:Guardrails": "Floor, Gatekeeper, Kyverno",
     "zerotrust:audit:RegionEvidence": "Evidence buckets, WORM",
+    "zerotrust:backup:Backups": "Velero, PostgreSQL's archive",
+    "zerotrust:backup:RegionBackups": "A locked copy in the other region",
+    "zerotrust:backup:RegionBuckets": "Locked buckets and vault",
+    "zerotrust:chaos:Chaos": "Game days",
     "zerotrust:cluster:Addons": "Add-ons",
     "zerotrust:cluster:ControlPlane": "EKS control plane, pod identity",
     "zerotrust:cluster:NodeGroup": "Node groups",
@@ -68,26 +78,42 @@ TITLES: Final = {
     "zerotrust:network:Peering": "Peering of the regions",
     "zerotrust:network:PrivateZone": "Private names",
     "zerotrust:network:Vpc": "VPC, DNS firewall, flow logs",
+    "zerotrust:observability:Monitoring": "Prometheus, Grafana, Loki, Tempo",
+    "zerotrust:observability:Telemetry": "Collectors: redaction, audit, SIEM",
     "zerotrust:operators:Ground": "Namespaces, default deny, operators",
     "zerotrust:operators:Manifests": "Pods behind load balancers, private records",
+    "zerotrust:runtime:Runtime": "Falco and its side-kick",
     "zerotrust:tenancy:Tenant": "Tenant: services, OPA, stores, rules",
+    "zerotrust:vault:Platform": "Vault, and what the graph grants in it",
 }
 """What a person calls a component; one that is not named here shows its class."""
 LAYERS: Final = {
     "edge": "Edge",
     "tenancy": "Tenants",
+    "delivery": "Delivery",
+    "vault": "Secrets",
+    "admission": "Guardrails",
+    "observability": "Sight and detection",
     "mesh": "Mesh",
     "identity": "Identity",
     "operators": "Ground",
     "cni": "Pod network",
     "cluster": "Cluster",
     "network": "Network",
+    "backup": "Backups",
     "audit": "Evidence",
     "keys": "Keys",
     "account": "Account guards",
 }
 """Layers from the client inwards."""
-ONCE: Final = {"edge": "Entry", "network": "Between regions", "identity": "Between trust domains"}
+DRAWN_WITH: Final = {"chaos": "observability", "runtime": "observability"}
+"""Layers that stand in another's frame."""
+ONCE: Final = {
+    "edge": "Entry",
+    "backup": "Backups between regions",
+    "network": "Between regions",
+    "identity": "Between trust domains",
+}
 """Layers by another name where they stand once per environment."""
 
 WAITING: Final = ("kubernetes:", "aws:eks/nodeGroup:")
@@ -104,11 +130,13 @@ class Drawing:
         self.regions = sorted(resource.name for resource in recording.of("zerotrust:region:Region"))
         self.owners = {resource.urn: self._owner(resource) for resource in recording.resources}
         components = {owner.urn: owner for owner in self.owners.values() if owner}
-        self.kinds = Counter(owner.type for owner in components.values() if owner.type not in PART_OF)
         self.regional = {_node(owner) for owner in components.values() if self._in_region(owner)}
         self.resources = Counter(
             _node(owner) for urn, owner in self.owners.items() if owner and not self._by_urn[urn].type.startswith("zerotrust:")
         )
+
+        kinds = Counter(owner.type for owner in components.values() if owner.type not in PART_OF)
+        self.kinds = Counter({kind: count for kind, count in kinds.items() if self.resources[kind]})
 
     def _parent_type(self, resource: Registered) -> str:
         parent = self._by_urn.get(resource.parent)
@@ -131,6 +159,8 @@ class Drawing:
         """Kind → kind it takes a property of, or for what is in a cluster: waits for."""
         found: set[Edge] = set()
         for urn, owner in self.owners.items():
+            if owner and owner.type in AFTERWARDS:
+                continue
             resource = self._by_urn[urn]
             named = [target for targets in resource.property_dependencies.values() for target in targets]
             waits = resource.dependencies if resource.type.startswith(WAITING) else ()
@@ -182,6 +212,12 @@ def title(kind: str) -> str:
     return TITLES.get(kind) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.rsplit(":", 1)[1]).capitalize()
 
 
+def layer_of(kind: str) -> str:
+    """The frame a component is drawn in."""
+    layer = kind.split(":")[1]
+    return DRAWN_WITH.get(layer, layer)
+
+
 def _id(kind: str) -> str:
     return "_".join(kind.split(":")[1:])
 
@@ -189,9 +225,9 @@ def _id(kind: str) -> str:
 def _boxes(drawing: Drawing, *, regional: bool, indent: str) -> Iterator[str]:
     scope, names = ("region", LAYERS) if regional else ("environment", {**LAYERS, **ONCE})
     kinds = sorted(kind for kind in drawing.kinds if (kind in drawing.regional) == regional)
-    known = [*LAYERS, *sorted({kind.split(":")[1] for kind in kinds} - set(LAYERS))]
+    known = [*LAYERS, *sorted({layer_of(kind) for kind in kinds} - set(LAYERS))]
     for layer in known:
-        inside = [kind for kind in kinds if kind.split(":")[1] == layer]
+        inside = [kind for kind in kinds if layer_of(kind) == layer]
         if not inside:
             continue
         yield f'{indent}subgraph {scope}_{layer}["{names.get(layer, layer.capitalize())}"]'

@@ -24,6 +24,7 @@ from components.settings import Settings, json_schema
 from components.settings.errors import _model_in
 from docs.access_pages import access_pages
 from docs.markdown import GENERATED, row, table
+from docs.platform_pages import platform_pages
 from policy import catalogue
 from policy import reference as controls
 from sandbox.observed import Observed, Seen
@@ -228,4 +229,5 @@ def pages() -> dict[str, str]:
         "docs/reference/resources.md": resources_page(),
         "docs/reference/settings.md": settings_page(),
         **access_pages(),
+        **platform_pages(),
     }

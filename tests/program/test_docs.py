@@ -31,7 +31,7 @@ def test_a_generated_page_is_current(path):
     assert (ROOT / path).read_text(encoding="utf-8") == pages()[path], "run make docs"
 
 
-@pytest.mark.parametrize("name", ["picture", "cost", "engines"])
+@pytest.mark.parametrize("name", ["picture", "cost", "engines", "unrun"])
 def test_a_generated_block_of_the_readme_is_current(name):
     assert generate.block_of(README, name) == generate.blocks()[name], "run make docs"
 
@@ -201,4 +201,24 @@ def test_every_pinned_chart_has_a_component_that_installs_it():
 
 
 def test_every_engine_named_is_pinned():
-    assert all(re.match(r"\d", engine.version) for engine in engines.ENGINES)
+    assert all(re.match(r"\d", engine.version) for engine in engines.ENGINES if engine.pinned)
+
+
+def test_what_no_engine_judges_is_told_with_its_release_and_a_test():
+    assert all(pins()[chart].app_version for each in engines.UNRUN for chart in each.charts)
+    assert all((ROOT / test).exists() for each in (*engines.ENGINES, *engines.UNRUN) for test in each.tests)
+
+
+def test_every_runbook_is_named_in_the_index_or_in_the_list_of_alerts():
+    index = (ROOT / "docs/runbooks/README.md").read_text(encoding="utf-8")
+    alerts = pages()["docs/reference/alerts.md"]
+    own = sorted((ROOT / "docs/runbooks").glob("*.md"))
+    assert [path.name for path in own if path.name != "README.md" and f"]({path.name}" not in index] == []
+    named = set(re.findall(r"runbooks/alerts/(\w+)\.md", alerts))
+    assert {path.stem for path in (ROOT / "docs/runbooks/alerts").glob("*.md")} == named
+
+
+def test_every_decision_is_in_the_index():
+    index = (ROOT / "docs/adr/README.md").read_text(encoding="utf-8")
+    decisions = [path.name for path in sorted((ROOT / "docs/adr").glob("[0-9]*.md"))]
+    assert [name for name in decisions if f"]({name})" not in index] == []
