@@ -10,6 +10,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awss3exporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/prometheusexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/bearertokenauthextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/oauth2clientauthextension"
@@ -83,6 +84,7 @@ func factories() (otelcol.Factories, error) {
 			nopexporter.NewFactory(),
 			otlpexporter.NewFactory(),
 			otlphttpexporter.NewFactory(),
+			prometheusexporter.NewFactory(),
 		),
 		Extensions: byType[extension.Factory](&faults,
 			bearertokenauthextension.NewFactory(),

@@ -4,13 +4,14 @@ The reader is one pod: two would read each log group twice. It alone may read Cl
 Both keep queues and read positions on a volume of their own, so a restart loses nothing. Relies on: the mesh, a storage class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pulumi
 
 from components.graph.model import Graph
-from components.graph.names import COLLECTOR, SERVICE_LABEL
+from components.graph.names import COLLECTOR, SERVICE_LABEL, VAULT_PORT
 from components.helm import pod_resources, system_placement
 from components.observability.stores import proxy_annotations
 from components.observability.telemetry import gateway
@@ -38,6 +39,16 @@ REPLICAS: Final = 3
 USER: Final = 10001
 """The collector image's own, which is not root."""
 API_PORT: Final = 443
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenDelivery:
+    """What brings the sinks' tokens into the gateway's pods: an agent that writes them into TOKEN_FOLDER."""
+
+    init_containers: Sequence[Mapping[str, Any]] = ()
+    volumes: Sequence[Mapping[str, Any]] = ()
+    volume_mounts: Sequence[Mapping[str, Any]] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def log_groups(graph: Graph, region: str, cluster: str, trail: str) -> dict[str, str]:
@@ -125,7 +136,14 @@ def reader_config(groups: Mapping[str, str], region: str) -> dict[str, Any]:
 
 
 def _release(
-    name: str, image: str, config: Mapping[str, Any], *, replicas: int, storage: str, plain: tuple[int, ...]
+    name: str,
+    image: str,
+    config: Mapping[str, Any],
+    *,
+    replicas: int,
+    storage: str,
+    plain: tuple[int, ...],
+    plain_out: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     claim = {
         "metadata": {"name": "state"},
@@ -142,7 +160,9 @@ def _release(
         "alternateConfig": config,
         "ports": closed_ports(),
         "serviceAccount": {"create": True, "name": name, "automountServiceAccountToken": False},
-        "podAnnotations": proxy_annotations(metrics_port=METRICS_PORT, plain_out=(*plain, API_PORT), plain_in=plain, agent=True),
+        "podAnnotations": proxy_annotations(
+            metrics_port=METRICS_PORT, plain_out=(*plain, *plain_out, API_PORT), plain_in=plain, agent=True
+        ),
         "podSecurityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,
@@ -172,19 +192,39 @@ def _release(
 
 
 def gateway_values(
-    graph: Graph, region: str, image: str, places: Mapping[str, pulumi.Input[str]] | None = None
+    graph: Graph,
+    region: str,
+    image: str,
+    places: Mapping[str, pulumi.Input[str]] | None = None,
+    delivery: TokenDelivery | None = None,
 ) -> dict[str, Any]:
-    """The gateway's values; the Service is an object of ours, with ports by name for the mesh (`objects`)."""
+    """The gateway's values; the Service is an object of ours, with ports by name for the mesh (`objects`).
+
+    Raises:
+        ValueError: for a sink whose token nobody delivers.
+    """
+    if graph.settings.siem.tokens and delivery is None:
+        msg = f"siem: {', '.join(graph.settings.siem.tokens)} need a token, and nothing delivers it to the collector"
+        raise ValueError(msg)
+    brought = delivery or TokenDelivery()
     storage = f"{graph.settings.siem.queue_storage_gib}Gi"
     config = gateway.config(graph, region, places)
-    values = _release(COLLECTOR, image, config, replicas=REPLICAS, storage=storage, plain=(TLS_PORT,))
+    # The agent's own TLS to Vault, which is in no mesh.
+    past = (VAULT_PORT,) if delivery else ()
+    values = _release(COLLECTOR, image, config, replicas=REPLICAS, storage=storage, plain=(TLS_PORT,), plain_out=past)
     return {
         **values,
         "service": {"enabled": False},
-        "extraVolumes": [{"name": "tls", "secret": {"secretName": CERTIFICATE, "defaultMode": 0o440}}],
+        "podAnnotations": {**values["podAnnotations"], **brought.annotations},
+        **({"initContainers": list(map(dict, brought.init_containers))} if brought.init_containers else {}),
+        "extraVolumes": [
+            {"name": "tls", "secret": {"secretName": CERTIFICATE, "defaultMode": 0o440}},
+            *map(dict, brought.volumes),
+        ],
         "extraVolumeMounts": [
             *values["extraVolumeMounts"],
             {"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True},
+            *map(dict, brought.volume_mounts),
         ],
         "resources": pod_resources("250m", "1Gi", memory_limit="2Gi"),
         "podDisruptionBudget": {"enabled": True, "minAvailable": REPLICAS - 1},
