@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from components.admission import constraints, floor, gatekeeper, kyverno
-from components.admission.controls import admission_table, controls, exempt, of_engine
+from components.admission.controls import admission_table, controls, excepted, exempt, host_paths, of_engine
 from components.graph.model import Graph
 from components.graph.names import GATEKEEPER_NAMESPACE, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
 from components.manifests import object_key
@@ -128,11 +128,39 @@ def test_an_extra_image_is_a_whole_repository(wrong):
         load(changed)
 
 
-def test_an_exemption_takes_its_namespaces_out_of_its_controls_and_of_no_other():
-    made = {one["kind"]: one for one in constraints.region_constraints(graph())}
-    assert made["NoPrivileged"]["spec"]["match"]["excludedNamespaces"] == ["chaos-mesh", "falco", "kube-system", "spire-system"]
-    assert "excludedNamespaces" not in made["NoOpenServices"]["spec"]["match"]
-    assert "node-telemetry" in made["NonRoot"]["spec"]["match"]["excludedNamespaces"]
+def test_an_exemption_takes_its_accounts_out_of_its_controls_and_of_no_other():
+    made = {one["kind"]: one["spec"] for one in constraints.region_constraints(graph())}
+    driver = {"namespace": "spire-system", "account": "spire-spiffe-csi-driver"}
+    assert made["NoPrivileged"]["match"]["excludedNamespaces"] == ["kube-system"]
+    assert driver in made["NoPrivileged"]["parameters"]["accounts"]
+    assert driver not in made["NoHostNamespaces"]["parameters"]["accounts"]
+    assert "excludedNamespaces" not in made["NoOpenServices"]["match"]
+    assert "accounts" not in made["NoOpenServices"].get("parameters", {})
+
+
+def test_a_folder_of_the_node_is_an_accounts_and_no_namespaces():
+    (made,) = (one["spec"]["parameters"] for one in constraints.region_constraints(graph()) if one["kind"] == "NoHostFiles")
+    of_agent = [one for one in made["paths"] if one["account"] == "spire-agent"]
+    sockets = {"namespace": "spire-system", "account": "spire-agent", "path": "/run/spire/agent-sockets", "access": "write"}
+    assert of_agent == [sockets]
+
+
+def needs() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((ROOT / "tests" / "data" / "exemptions.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_every_account_is_exempt_from_exactly_what_its_chart_needs(stack):
+    one = graph(data(stack))
+    found: dict[str, dict[str, Any]] = {}
+    for control in of_engine("gatekeeper"):
+        if control.scope == "everywhere":
+            for each in excepted(one, control.id):
+                mine = found.setdefault(f"{each.namespace}/{each.account}", {"controls": [], "host_paths": {}})
+                mine["controls"].append(control.id)
+    for given in host_paths(one):
+        found[f"{given['namespace']}/{given['account']}"]["host_paths"][given["path"]] = given["access"]
+    assert found == needs()
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
@@ -142,19 +170,24 @@ def test_every_exempt_namespace_is_privileged_by_pod_security_or_kubernetes_own(
         each["metadata"]["name"]: each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
         for each in platform_namespaces(one.settings)
     }
-    named = {name for control in of_engine("gatekeeper") for name in exempt(one, control.id)}
-    assert {name for name in named if level.get(name) != "privileged"} == {SYSTEM_NAMESPACE}
-    assert {name for name, said in level.items() if said == "privileged"} <= named
+    everywhere = [control.id for control in of_engine("gatekeeper") if control.scope == "everywhere"]
+    assert {name for control in everywhere for name in exempt(one, control)} == {SYSTEM_NAMESPACE}
+    named = {each.namespace for control in everywhere for each in excepted(one, control)}
+    assert {name for name, said in level.items() if said == "privileged"} == named
 
 
 def test_an_exemption_that_is_over_refuses_to_load_in_production_and_is_dropped_elsewhere(monkeypatch):
     monkeypatch.setattr(guardrails, "today", lambda: END + dt.timedelta(days=1))
     monkeypatch.setattr("components.settings.root.today", guardrails.today)
     monkeypatch.setattr("components.admission.controls.today", guardrails.today)
-    with pytest.raises(SettingsError, match=r"guardrails\.exemptions\.node-agents\.expires.*is over"):
+    with pytest.raises(SettingsError, match=r"guardrails\.exemptions\.cluster-network\.expires.*is over"):
         load(data())
-    one = graph(data("dev"))
+    aged = data("dev")
+    del aged["delivery"]["runners"]  # theirs has a last day of its own
+    one = graph(aged)
     assert exempt(one, "privileged") == ()
+    assert excepted(one, "privileged") == ()
+    assert host_paths(one) == []
     assert one.settings.guardrails.over(guardrails.today()) == tuple(sorted(data("dev")["guardrails"]["exemptions"]))
 
 
@@ -172,20 +205,26 @@ def test_an_exemption_holds_on_its_last_day(monkeypatch):
         ({"expires": (guardrails.today() + dt.timedelta(days=401)).isoformat()}, "at most 400 days ahead"),
         ({"reason": "because"}, "reason"),
         ({"approver": ""}, "approver"),
+        ({"accounts": []}, "name the service accounts; only kube-system is exempt as a whole"),
+        ({"controls": ["host-files"]}, "give accounts their host_paths"),
+        ({"host_paths": {"/var/lib/../etc": "read"}}, "host_paths"),
+        ({"host_paths": {"/etc/": "read"}}, "host_paths"),
+        ({"host_paths": {"etc": "read"}}, "host_paths"),
+        ({"host_paths": {"/etc": "all"}}, "host_paths"),
     ],
 )
 def test_an_exemption_without_argument_approver_or_bound_does_not_load(change, sentence):
     changed = data()
-    changed["guardrails"]["exemptions"]["node-agents"] |= change
+    changed["guardrails"]["exemptions"]["identity-driver"] |= change
     with pytest.raises(SettingsError, match=sentence):
         load(changed)
 
 
-@pytest.mark.parametrize("control", ["registries", "sidecars", "no-such"])
+@pytest.mark.parametrize("control", ["registries", "sidecars", "no-such", "open-services"])
 def test_nobody_is_exempt_from_what_holds_for_tenants_or_does_not_exist(control):
     changed = data()
-    changed["guardrails"]["exemptions"]["node-agents"]["controls"] = [control]
-    with pytest.raises(ValueError, match=rf"exemptions\.node-agents\.controls: {control}"):
+    changed["guardrails"]["exemptions"]["identity-driver"]["controls"] = [control]
+    with pytest.raises(ValueError, match=rf"exemptions\.identity-driver\.controls: {control}"):
         constraints.region_constraints(graph(changed))
 
 
@@ -209,3 +248,18 @@ def test_the_table_has_a_row_for_every_control_whose_files_are_there():
     assert len(rows) == len(controls()) == len({row[0] for row in rows})
     assert all((ROOT / row[4]).exists() for row in rows)
     assert any("falco" in row[5] for row in rows)
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_what_runs_beside_a_tenants_containers_is_declared_where_it_runs_and_asked_for_no_probe(archived):
+    changed = data()
+    if not archived:
+        changed["assurance"] = "standard"
+        del changed["images"]["backup"]
+    one = graph(changed)
+    made = {each["kind"]: each["spec"]["parameters"] for each in constraints.tenant_constraints(one, REGION, "bank-a")}
+    general = {each["kind"]: each["spec"].get("parameters") for each in constraints.region_constraints(one)}
+    beside = {constraints.repository(each) for each in constraints.helper_images(one)}
+    assert beside <= set(made["DeclaredImages"]["repositories"])
+    assert beside == set(general["Probed"]["helpers"])
+    assert any("plugin-barman-cloud" in each for each in general["PinnedImages"]["installed"]) == (not archived)
