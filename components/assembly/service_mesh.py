@@ -13,8 +13,10 @@ import pulumi
 from components.assembly.place import ClusterPlace, platform_database
 from components.base import Component
 from components.decision.objects import region_objects as decision_objects
+from components.delivery.argocd import PORT_FORWARD
 from components.graph.names import GATEWAYS, INGRESS, ISSUER_NAMESPACE, RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE
 from components.identity.issuer import Issuer, IssuerArgs
+from components.identity.realm_pages import PageClient
 from components.identity.spire import Datastore
 from components.manifests import Manifest, ManifestsArgs, MeshManifests
 from components.mesh.authentication import audience
@@ -26,6 +28,8 @@ from components.mesh.limits import rate_limit_config
 from components.mesh.mesh_config import mesh_config
 from components.mesh.objects import region_objects
 from components.mesh.ratelimit import Counters, RateLimiter, RateLimiterArgs
+from components.observability.grafana import PAGE
+from components.settings import Settings
 from components.tenancy.certificates import authority, leaf
 from components.tenancy.postgres import Postgres, postgres_client, postgres_cluster
 from components.tenancy.valkey import Valkey, valkey_cache
@@ -72,6 +76,24 @@ def counters(place: ClusterPlace) -> Valkey:
 def issuer_database(place: ClusterPlace) -> Postgres:
     """Keycloak's database."""
     return platform_database(place, ISSUER_NAMESPACE, ISSUER_DATABASE, storage="20Gi", memory="1Gi")
+
+
+def pages(settings: Settings) -> tuple[PageClient, ...]:
+    """What the platform's people sign in to by the issuer: Grafana, and Argo CD where it is installed."""
+    seen, gitops = settings.observability.dashboards, settings.delivery.gitops
+    found = [
+        PageClient(
+            client_id=seen.client_id,
+            redirect_uris=(f"{PAGE}/login/generic_oauth",),
+            roles=(seen.admin_role, seen.viewer_role),
+        )
+    ]
+    if gitops.enabled:
+        address = f"https://{gitops.host or PORT_FORWARD}"
+        # The page's own flow ends at the first; the command line's at the second, on the person's own machine.
+        uris = (f"{address}/pkce/verify", "http://localhost:8085/auth/callback")
+        found.append(PageClient(client_id=gitops.client_id, redirect_uris=uris))
+    return tuple(found)
 
 
 class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
@@ -166,6 +188,7 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
             IssuerArgs(
                 issuer=identity.issuer,
                 clients=tuple(place.graph.clients.values()),
+                pages=pages(place.graph.settings),
                 audience=audience(place.graph),
                 token_minutes=identity.access_token_ttl_minutes,
                 datastore=Datastore(

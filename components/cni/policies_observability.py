@@ -8,11 +8,13 @@ plainly inside the nodes' encryption, so it is these rules that keep everybody b
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from components.cni import dns
 from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Nodes, Pods, Policy
 from components.cni.policies_admission import SCRAPED as ADMISSION
 from components.cni.policies_backup import FAULT_METRICS_PORT, FAULTS, VELERO_SERVED
+from components.cni.policies_delivery import SCRAPED as DELIVERY
 from components.cni.policies_mesh import ISSUER, LIMITER
 from components.cni.policies_platform import PODS
 from components.cni.policies_tenant import (
@@ -81,6 +83,7 @@ NODE_PORTS: Final = (9100, 9962, 9963, 9964, 9965, 10250)
 SCRAPED: Final[tuple[tuple[str, Pods, tuple[int, ...]], ...]] = (
     ("istiod", ISTIOD, (15014,)),
     *ADMISSION,
+    *DELIVERY,
     *((gateway.name, gateway_pods(gateway), (PROXY_METRICS_PORT,)) for gateway in GATEWAYS),
     ("limiter", LIMITER, (PROXY_METRICS_PORT,)),
     ("issuer", ISSUER, (PROXY_METRICS_PORT,)),
@@ -223,4 +226,6 @@ def _pages(graph: Graph, region: str) -> Iterator[Policy]:
         yield Policy(name=f"reads-{name}", subject=GRAFANA, egress=(Flow(peer=pods, ports=(port,)), Flow(peer=names)))
         yield Policy(name=f"read-{name}", subject=pods, ingress=(Flow(peer=GRAFANA, ports=(port,)),))
     yield Policy(name="grafana-api", subject=GRAFANA, egress=(Flow(peer=control_plane(graph, region), ports=(API_PORT,)),))
-    yield _out("grafana-issuer", GRAFANA, graph.settings.identity.issuer_host)
+    login = graph.settings.observability.dashboards.login
+    urls = (login.token_url, login.userinfo_url) if login else (graph.settings.identity.issuer,)
+    yield _out("grafana-issuer", GRAFANA, *sorted({str(urlsplit(url).hostname) for url in urls}))

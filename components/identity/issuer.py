@@ -21,6 +21,7 @@ from components.base import Component
 from components.graph.model import Client
 from components.graph.names import ISSUER_NAMESPACE
 from components.helm import install
+from components.identity.realm_pages import OWN_SCOPES, PageClient, page_client, page_roles
 from components.identity.spire import Datastore
 from components.manifests import IdentityManifests, Manifest, ManifestsArgs, manifest
 
@@ -94,16 +95,19 @@ def _client(client: Client, audience: str) -> dict[str, Any]:
     }
 
 
-def realm(issuer: str, clients: Sequence[Client], *, audience: str, token_minutes: int) -> dict[str, Any]:
-    """Keycloak's realm representation: scopes and clients of every tenant, and nothing else that could ask for a token.
+def realm(
+    issuer: str, clients: Sequence[Client], *, audience: str, token_minutes: int, pages: Sequence[PageClient] = ()
+) -> dict[str, Any]:
+    """Keycloak's realm representation: clients of every tenant and the platform's own pages, and nothing else that could ask.
 
     Args:
         issuer: The `iss` of its tokens.
         clients: The access graph's clients; their ids are `<tenant>.<client>`.
         audience: The `aud` every enforcing layer asks for.
         token_minutes: Minutes an access token lives.
+        pages: What the platform's own people sign in to.
     """
-    scopes = sorted({scope for client in clients for scope in client.settings.scopes})
+    scopes = sorted({scope for client in clients for scope in client.settings.scopes} - {scope["name"] for scope in OWN_SCOPES})
     return {
         "realm": realm_of(issuer),
         "enabled": True,
@@ -120,15 +124,22 @@ def realm(issuer: str, clients: Sequence[Client], *, audience: str, token_minute
         "eventsEnabled": True,
         "adminEventsEnabled": True,
         "adminEventsDetailsEnabled": True,
+        **page_roles(pages),
         "clientScopes": [
-            {
-                "name": name,
-                "protocol": "openid-connect",
-                "attributes": {"include.in.token.scope": "true", "display.on.consent.screen": "true"},
-            }
-            for name in scopes
+            *OWN_SCOPES,
+            *(
+                {
+                    "name": name,
+                    "protocol": "openid-connect",
+                    "attributes": {"include.in.token.scope": "true", "display.on.consent.screen": "true"},
+                }
+                for name in scopes
+            ),
         ],
-        "clients": [_client(client, audience) for client in sorted(clients, key=lambda client: client.client_id)],
+        "clients": [
+            *(_client(client, audience) for client in sorted(clients, key=lambda client: client.client_id)),
+            *(page_client(page) for page in sorted(pages, key=lambda page: page.client_id)),
+        ],
     }
 
 
@@ -144,6 +155,8 @@ class IssuerArgs:
     """Its `client_secret` also holds `key.der`: Java's client reads no other form of a key."""
     after: Sequence[pulumi.Resource]
     """Gates the release: the namespace, the datastore, the mesh, the identity's registration."""
+    pages: Sequence[PageClient] = ()
+    """The platform's own, which its people sign in to."""
 
 
 def chart_values(args: IssuerArgs) -> dict[str, Any]:
@@ -214,7 +227,7 @@ def chart_values(args: IssuerArgs) -> dict[str, Any]:
 
 def realm_config_map(args: IssuerArgs) -> Manifest:
     """The realm as the import reads it."""
-    document = realm(args.issuer, args.clients, audience=args.audience, token_minutes=args.token_minutes)
+    document = realm(args.issuer, args.clients, audience=args.audience, token_minutes=args.token_minutes, pages=args.pages)
     return manifest(
         "v1",
         "ConfigMap",

@@ -13,6 +13,7 @@ from components.graph.names import LOKI_PORT, LOKI_SERVICE, OBSERVABILITY_NAMESP
 from components.helm import pod_resources, spread_over_zones, system_placement
 from components.observability.prometheus import PORT, RELEASE, SERVICE
 from components.observability.stores import proxy_annotations, telemetry_tenants
+from components.settings.observability import LoginSettings
 
 PAGE: Final = "http://localhost:3000"
 """The address after forwarding the port; the issuer's client has it for a redirect."""
@@ -21,10 +22,16 @@ FOLDER_ANNOTATION: Final = "grafana_folder"
 TEMPO_PORT: Final = 3200
 
 
+def keycloak_login(issuer: str) -> LoginSettings:
+    """Keycloak's endpoints, which follow from the issuer."""
+    base = f"{issuer}/protocol/openid-connect"
+    return LoginSettings(auth_url=f"{base}/auth", token_url=f"{base}/token", userinfo_url=f"{base}/userinfo")
+
+
 def grafana_ini(graph: Graph) -> dict[str, Any]:
-    """grafana.ini by section. The login asks for the flow of Keycloak's endpoints, as every issuer of the settings has."""
-    settings, wanted = graph.settings.identity, graph.settings.observability.dashboards
-    endpoints = f"{settings.issuer}/protocol/openid-connect"
+    """grafana.ini by section."""
+    wanted = graph.settings.observability.dashboards
+    login = wanted.login or keycloak_login(graph.settings.identity.issuer)
     role = f"contains(roles[*], '{wanted.admin_role}') && 'Admin' || contains(roles[*], '{wanted.viewer_role}') && 'Viewer'"
     return {
         "server": {"root_url": PAGE},
@@ -38,9 +45,9 @@ def grafana_ini(graph: Graph) -> dict[str, Any]:
             "client_id": wanted.client_id,
             "use_pkce": True,
             "scopes": "openid profile email",
-            "auth_url": f"{endpoints}/auth",
-            "token_url": f"{endpoints}/token",
-            "api_url": f"{endpoints}/userinfo",
+            "auth_url": login.auth_url,
+            "token_url": login.token_url,
+            "api_url": login.userinfo_url,
             "role_attribute_path": role,
             "role_attribute_strict": True,  # without one of the roles there is no session at all
             "allow_assign_grafana_admin": False,

@@ -70,9 +70,29 @@ class AlertSettings(Model):
     deadman_host: DnsName | None = None
     """Host outside the platform that is told every minute that alerts work, and raises one itself when it is not."""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Keys that the secret `alertmanager/receivers` in Vault must hold: a routing key and two addresses."""
+        wanted = (("deadman", self.deadman_host), ("pagerduty", self.pagerduty), ("slack", self.slack_channel))
+        return tuple(key for key, receiver in wanted if receiver)
+
+
+class LoginSettings(Model):
+    """Endpoints of an issuer, as its /.well-known/openid-configuration has them."""
+
+    auth_url: IssuerUrl
+    """The authorization_endpoint, which the person's browser opens."""
+    token_url: IssuerUrl
+    """The token_endpoint."""
+    userinfo_url: IssuerUrl
+    """The userinfo_endpoint."""
+
 
 class DashboardSettings(Model):
     """Grafana."""
+
+    login: LoginSettings | None = None
+    """Where people sign in, with an external issuer; None for Keycloak's paths below the issuer."""
 
     client_id: str = Field(default="grafana", min_length=1, max_length=80)
     """Public client of the environment's issuer, authorization code with PKCE: there is no secret."""
