@@ -75,7 +75,7 @@ class Settings(Model):
     images: ImagesSettings
     """Images of the platform's own programs."""
     guardrails: GuardrailSettings = GuardrailSettings()
-    """What admission refuses, and for whom not."""
+    """Admission: exemptions, further images, and the limits of pods."""
     runtime: RuntimeSettings = RuntimeSettings()
     """Detection at run time."""
     vault: VaultSettings = VaultSettings()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from components.helm import pins
 from tests.support.monitor import Recording, Registered
 from tests.support.objects import all_of, objects_of, releases_of
 from tests.support.order import reached
@@ -12,6 +13,7 @@ from tests.support.program import record_stack
 
 HOME = "eu-west-1"
 RELEASE = "kubernetes:helm.sh/v3:Release"
+ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 
 
@@ -22,6 +24,9 @@ class World:
     values: dict[str, Any]
     objects: list[Any]
     resources: list[Registered]
+    region: str
+    charts: dict[str, str]
+    """Release → the platform's name for its chart, in the pin file."""
 
     def at(self, release: str, path: str) -> Any:
         found = self.values[release]
@@ -53,8 +58,15 @@ class World:
 
 @cache
 def world(stack: str, region: str) -> World:
-    values = {one["name"]: one["values"] for one in releases_of(stack)[region]}
-    return World(values, objects_of(stack)[region], record_stack(stack).resources)
+    releases = releases_of(stack)[region]
+    pinned = {(pin.chart, pin.version): name for name, pin in pins().items()}
+    return World(
+        values={one["name"]: one["values"] for one in releases},
+        objects=objects_of(stack)[region],
+        resources=record_stack(stack).resources,
+        region=region,
+        charts={one["name"]: pinned[one["chart"], one["version"]] for one in releases},
+    )
 
 
 Check = Callable[[World], Any]
@@ -95,3 +107,30 @@ def loosen(w: World, type_: str, name: str) -> None:
     """Takes a resource's own dependencies away."""
     index = next(index for index, one in enumerate(w.resources) if one.type.startswith(type_) and name in one.name)
     w.resources[index] = dataclasses.replace(w.resources[index], dependencies=frozenset())
+
+
+def holders(w: World) -> set[tuple[str, str]]:
+    """Namespace and account of every pod identity of the region."""
+    associations = [one for one in w.resources if one.type == ASSOCIATION and one.name.startswith(f"{w.region}-")]
+    return {(one.inputs["namespace"], one.inputs["serviceAccount"]) for one in associations}
+
+
+def databases(w: World) -> dict[tuple[str, str], Any]:
+    """Every database of the region by namespace and account: the operator names the account like it."""
+    return {(one["metadata"]["namespace"], one["metadata"]["name"]): one["spec"] for one in w.of("Cluster")}
+
+
+def told(value: Any, key: str) -> set[Any]:
+    """What is said under a key, at any depth."""
+    if isinstance(value, list):
+        return set().union(*(told(one, key) for one in value))
+    if not isinstance(value, dict):
+        return set()
+    own = {value[key]} if isinstance(value.get(key), str) else set()
+    return own.union(*(told(one, key) for one in value.values()))
+
+
+def give_a_role(w: World, namespace: str, account: str) -> None:
+    index = next(i for i, one in enumerate(w.resources) if one.type == ASSOCIATION and one.name.startswith(f"{w.region}-"))
+    one = w.resources[index]
+    w.resources[index] = dataclasses.replace(one, inputs={**one.inputs, "namespace": namespace, "serviceAccount": account})

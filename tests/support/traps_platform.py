@@ -4,19 +4,39 @@ import base64
 from itertools import pairwise
 
 from tests.support.charts import recorded, unknown
-from tests.support.traps import BALANCER, RELEASE, World, dependencies, loosen, mesh, releases_by_cluster, trap
+from tests.support.traps import (
+    BALANCER,
+    RELEASE,
+    World,
+    databases,
+    dependencies,
+    give_a_role,
+    holders,
+    loosen,
+    mesh,
+    releases_by_cluster,
+    told,
+    trap,
+)
 
 KINDS_OF = {
+    "argoproj.io": "argo-cd",
+    "barmancloud.cnpg.io": "plugin-barman-cloud",
     "cert-manager.io": "cert-manager",
+    "chaos-mesh.org": "chaos-mesh",
     "cilium.io": "cilium",
+    "constraints.gatekeeper.sh": "gatekeeper",
     "elbv2.k8s.aws": "aws-load-balancer-controller",
     "externaldns.k8s.io": "external-dns",
     "monitoring.coreos.com": "prometheus-operator-crds",
     "networking.istio.io": "istio-base",
+    "policies.kyverno.io": "kyverno",
     "postgresql.cnpg.io": "cloudnative-pg",
     "security.istio.io": "istio-base",
     "spire.spiffe.io": "spire-crds",
     "telemetry.istio.io": "istio-base",
+    "templates.gatekeeper.sh": "gatekeeper",
+    "velero.io": "velero",
 }
 """API group → the release that brings its kinds."""
 ORDER = ("prometheus-operator-crds", "cilium", "cert-manager", "cloudnative-pg", "spire-crds", "spire")
@@ -27,8 +47,15 @@ SERVICE_ACCOUNTS = {
     ("external-dns", "external-dns"): ("external-dns", "serviceAccount/name"),
     ("spire-server", "spire-server"): ("spire", "spire-server/serviceAccount/name"),
     ("kube-system", "ebs-csi-controller-sa"): (None, None),
+    ("observability", "audit-reader"): ("audit-reader", "serviceAccount/name"),
+    ("observability", "loki"): ("loki", "serviceAccount/name"),
+    ("observability", "tempo"): ("tempo", "serviceAccount/name"),
+    ("velero", "velero"): ("velero", "serviceAccount/server/name"),
 }
 """Namespace and account of a pod identity → the release and the value that says the name; None where it is the add-on's own."""
+CREDENTIAL_AGENT = "169.254.170.23/32"
+OUTSIDE = "sidecar.istio.io/inject"
+PAST = "traffic.sidecar.istio.io/excludeOutboundIPRanges"
 
 
 @trap(
@@ -61,9 +88,12 @@ def releases_follow_one_another_as_their_charts_need(w: World) -> bool:
 def every_custom_object_waits_for_the_release_that_brings_its_kind(w: World) -> bool:
     brings = releases_by_cluster(w)
     behind = dependencies(w)
-    builtin = {"apps", "core", "helm.sh", "networking.k8s.io", "policy", "storage.k8s.io", "rbac.authorization.k8s.io", "batch"}
+    builtin = {"apps", "batch", "core", "helm.sh", "policy"}
+    served = {f"{name}.k8s.io" for name in ("admissionregistration", "networking", "rbac.authorization", "storage")}
     custom = [
-        one for one in w.resources if one.type.startswith("kubernetes:") and one.type.split(":")[1].split("/")[0] not in builtin
+        one
+        for one in w.resources
+        if one.type.startswith("kubernetes:") and one.type.split(":")[1].split("/")[0] not in builtin | served
     ]
     groups = {one.type.split(":")[1].split("/")[0] for one in custom}
     return groups <= KINDS_OF.keys() and all(
@@ -129,26 +159,42 @@ def no_second_network_stands_beside_cilium(w: World) -> bool:
     )
 
 
-@trap(lambda w: w.change("aws:eks/podIdentityAssociation:PodIdentityAssociation", namespace="bank-a"))
-def no_pod_with_a_proxy_needs_aws_credentials(w: World) -> bool:
-    """Which its proxy would not let it fetch: the agent's address is in no registry."""
+@trap(
+    lambda w: give_a_role(w, "bank-a", "api-ms"),
+    lambda w: w.at("loki", "singleBinary/podAnnotations").pop(PAST),
+    lambda w: w.at("audit-reader", "podAnnotations").update({PAST: "10.0.0.0/8"}),
+    lambda w: [one["spec"].update(inheritedMetadata={}) for one in w.of("Cluster")],
+)
+def no_proxy_stands_between_a_pod_and_its_aws_credentials(w: World) -> bool:
+    """The agent's address is in no registry: a pod that has a role has no proxy, or one that leaves the address alone."""
     meshed = {one["metadata"]["name"] for one in w.of("Namespace") if one["metadata"]["labels"]["istio-injection"] == "enabled"}
-    holders = {one["namespace"] for one in w.inputs("aws:eks/podIdentityAssociation:PodIdentityAssociation")}
-    return bool(meshed) and not holders & meshed
+    inside = {place for place in holders(w) if place[0] in meshed}
+    plain = {place for place, spec in databases(w).items() if told(spec["inheritedMetadata"], OUTSIDE) == {"false"}}
+    past = {
+        place
+        for place in inside & SERVICE_ACCOUNTS.keys()
+        if told(w.values[SERVICE_ACCOUNTS[place][0] or ""], PAST) == {CREDENTIAL_AGENT}
+    }
+    return bool(inside) and inside <= plain | past
 
 
 @trap(
-    lambda w: w.change("aws:eks/podIdentityAssociation:PodIdentityAssociation", serviceAccount="other"),
+    lambda w: give_a_role(w, "kube-system", "other"),
     lambda w: w.put("spire", "spire-server/serviceAccount/name", "generated"),
+    lambda w: w.put("loki", "serviceAccount/name", "generated"),
+    lambda w: [one["metadata"].update(name="renamed") for one in w.of("Cluster")],
+    lambda w: [one["spec"]["jobTemplate"]["spec"]["template"]["spec"].pop("serviceAccountName") for one in w.of("CronJob")],
 )
 def a_role_and_its_pods_agree_on_the_account(w: World) -> bool:
-    associations = w.inputs("aws:eks/podIdentityAssociation:PodIdentityAssociation")
     named = {
         place: account == (w.at(release, path) if path else account)
         for place, (release, path) in SERVICE_ACCOUNTS.items()
         for account in [place[1]]
     }
-    return {(one["namespace"], one["serviceAccount"]) for one in associations} == SERVICE_ACCOUNTS.keys() and all(named.values())
+    archived = {place for place, spec in databases(w).items() if spec.get("plugins")}
+    pods = [(one["metadata"]["namespace"], one["spec"]["jobTemplate"]["spec"]["template"]["spec"]) for one in w.of("CronJob")]
+    jobs = {(namespace, spec.get("serviceAccountName", "")) for namespace, spec in pods}
+    return SERVICE_ACCOUNTS.keys() | archived <= holders(w) <= SERVICE_ACCOUNTS.keys() | archived | jobs and all(named.values())
 
 
 @trap(
@@ -199,6 +245,7 @@ def every_https_listener_names_a_policy_with_tls_1_3(w: World) -> bool:
 @trap(
     lambda w: w.add("kubernetes:networking.k8s.io/v1:Ingress"),
     lambda w: w.objects.append({"kind": "RoleBinding", "metadata": {"name": "a", "namespace": "bank-a"}}),
+    lambda w: w.of("ClusterRoleBinding")[0]["subjects"][0].update(namespace="bank-a"),
     lambda w: w.of("TargetGroupBinding")[0]["metadata"].update(namespace="bank-a"),
     lambda w: w.put("aws-load-balancer-controller", "createIngressClassResource", value=True),
     lambda w: w.put("aws-load-balancer-controller", "webhookConfig/ingressValdationFailurePolicy", "Ignore"),
@@ -206,7 +253,13 @@ def every_https_listener_names_a_policy_with_tls_1_3(w: World) -> bool:
 def no_tenant_changes_a_load_balancer(w: World) -> bool:
     values = w.values["aws-load-balancer-controller"]
     tenants = {one["metadata"]["name"] for one in w.of("Namespace") if "zerotrust.dev/tenant" in one["metadata"]["labels"]}
-    rights = [one for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding") for one in w.of(kind)]
+    bindings = [one for kind in ("RoleBinding", "ClusterRoleBinding") for one in w.of(kind)]
+    rights = [
+        one
+        for one in (*bindings, *w.of("Role"))
+        if one["metadata"].get("namespace") in tenants
+        or any(each["kind"] != "ServiceAccount" or each["namespace"] in tenants for each in one.get("subjects", ()))
+    ]
     return (
         bool(tenants)
         and not rights
@@ -265,13 +318,12 @@ def cilium_identifies_nobody_by_its_own_handshake(w: World) -> bool:
     lambda w: w.put("ingress-gateway", "replicas", 3),
 )
 def every_value_of_every_release_is_one_its_chart_takes(w: World) -> bool:
-    charts = {"keycloak": "keycloakx", **{f"{name}-gateway": "istio-gateway" for name in ("ingress", "egress", "eastwest")}}
     wrong = [
         path
         for release, values in w.values.items()
-        for path in unknown(charts.get(release, release), values)
+        for path in unknown(w.charts[release], values)
         # An empty map sets nothing.
-        if not any(known.startswith(f"{path}.") for known in recorded(charts.get(release, release))[1])
+        if not any(known.startswith(f"{path}.") for known in recorded(w.charts[release])[1])
     ]
     return not wrong
 

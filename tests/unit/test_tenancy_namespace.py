@@ -10,7 +10,16 @@ import pytest
 from components.backup.databases import tenant_archives
 from components.decision.container import opa_container, opa_volumes
 from components.graph.model import Graph
-from components.graph.names import PLATFORM_NAMESPACES, SPIRE_SYSTEM_NAMESPACE, TENANT_LABEL
+from components.graph.names import (
+    BACKUP_NAMESPACE,
+    CHAOS_NAMESPACE,
+    NODE_TELEMETRY_NAMESPACE,
+    PLATFORM_NAMESPACES,
+    RUNNER_NAMESPACE,
+    RUNTIME_NAMESPACE,
+    SPIRE_SYSTEM_NAMESPACE,
+    TENANT_LABEL,
+)
 from components.identity.registration import region_objects
 from components.settings import SettingsError, load
 from components.settings.tenants import VAULT_CPU_MILLICORES, VAULT_MEMORY_MEBIBYTES, mebibytes, millicores
@@ -22,6 +31,16 @@ from tests.support.program import STACKS, changed
 
 HOME = "eu-west-1"
 MODES = ("enforce", "audit", "warn")
+ON_THE_HOST = {
+    BACKUP_NAMESPACE,
+    CHAOS_NAMESPACE,
+    NODE_TELEMETRY_NAMESPACE,
+    RUNTIME_NAMESPACE,
+    SPIRE_SYSTEM_NAMESPACE,
+}
+"""Whose agents need the node's own files, processes or kernel; that no other chart does, the charts' tests show."""
+BY_THEMSELVES = {RUNNER_NAMESPACE}
+"""Whose pods fetch their identity without a proxy, for Vault, and speak to nobody in the mesh."""
 PROXY_REQUESTS = {"cpu": "sidecar.istio.io/proxyCPU", "memory": "sidecar.istio.io/proxyMemory"}
 
 
@@ -48,7 +67,7 @@ def test_every_namespace_holds_its_pods_to_a_stated_level_at_the_clusters_minor_
     assert {each["metadata"]["name"] for each in platform} == set(PLATFORM_NAMESPACES)
     for each in (*tenants, *platform):
         labels, name = each["metadata"]["labels"], each["metadata"]["name"]
-        level = "privileged" if name == SPIRE_SYSTEM_NAMESPACE else "restricted"
+        level = "privileged" if name in ON_THE_HOST else "restricted"
         assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in MODES} == {level}, name
         assert {labels[f"pod-security.kubernetes.io/{mode}-version"] for mode in MODES} == {
             f"v{graph.settings.cluster.kubernetes_version}"
@@ -61,7 +80,7 @@ def test_a_sidecar_is_injected_exactly_where_somebody_is_registered_with_spire()
         each["spec"]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for each in region_objects(graph, HOME)
     }
     labels = {each["metadata"]["name"]: each["metadata"]["labels"] for each in platform_namespaces(graph.settings)}
-    assert {name for name, each in labels.items() if each[INJECTION] == "enabled"} == registered
+    assert {name for name, each in labels.items() if each[INJECTION] == "enabled"} == registered - BY_THEMSELVES
     assert {each[INJECTION] for each in labels.values()} == {"enabled", "disabled"}
     for tenant in graph.tenants:
         made = namespace_objects(graph, HOME, tenant)[0]["metadata"]["labels"]
