@@ -183,8 +183,11 @@ class Region(Component, token="zerotrust:region:Region"):
                         {
                             settings.edge.domain,
                             settings.identity.issuer_host,
+                            settings.identity.keys_host,
                             settings.identity.trust_domain_base,
+                            *settings.observability.alert_hosts,
                             *settings.runtime.output_hosts,
+                            *settings.siem.hosts,
                         }
                     )
                 ),

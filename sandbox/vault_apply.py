@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
-from sandbox.vault_server import VaultServer
+from sandbox.vault_server import VaultServer, VaultServerError
 
 Inputs = Mapping[str, Any]
 
@@ -54,6 +54,8 @@ class Kind:
     """Where it lies, with its inputs in braces: the path that makes it and that removes it."""
     known: frozenset[str]
     """Inputs beside those that the home names."""
+    removed: bool = True
+    """Whether it is removed by itself; otherwise its engine or login takes it along."""
     calls: Callable[[str, dict[str, Any]], Sequence[Call]] = lambda home, body: (Call(path=home, body=body),)
     """From the home and the other inputs, snake_case, to the requests in their order."""
 
@@ -113,7 +115,19 @@ TABLE: Final[Mapping[str, Kind]] = {
         known=_role(
             *("roleType", "boundAudiences", "boundSubject", "userClaim"),
             *("clockSkewLeeway", "expirationLeeway", "notBeforeLeeway"),
+            *("boundClaims", "boundClaimsType"),
         ),
+    ),
+    "vault:index/audit:Audit": Kind(home="sys/audit/{path}", known=frozenset({"type", "options"})),
+    "vault:index/authBackend:AuthBackend": Kind(home="sys/auth/{path}", known=frozenset({"type", "description"})),
+    "vault:kubernetes/authBackendConfig:AuthBackendConfig": Kind(
+        home="auth/{backend}/config",
+        known=frozenset({"kubernetesHost", "disableLocalCaJwt", "kubernetesCaCert"}),
+        removed=False,
+    ),
+    "vault:kubernetes/authBackendRole:AuthBackendRole": Kind(
+        home="auth/{backend}/role/{roleName}",
+        known=_role("boundServiceAccountNames", "boundServiceAccountNamespaces", "audience", "aliasNameSource"),
     ),
     "vault:database/secretBackendConnection:SecretBackendConnection": Kind(
         home="{backend}/config/{name}",
@@ -128,10 +142,12 @@ TABLE: Final[Mapping[str, Kind]] = {
         home="{backend}/keys/{name}",
         known=frozenset({"type", "exportable", "allowPlaintextBackup", "deletionAllowed", "autoRotatePeriod"}),
         calls=_key,
+        removed=False,
     ),
     "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert": Kind(
         home="{backend}/root/generate/{type}",
         known=frozenset({"commonName", "ttl", "keyType", "keyBits", "excludeCnFromSans"}),
+        removed=False,
     ),
     "vault:pkiSecret/secretBackendRole:SecretBackendRole": Kind(
         home="{backend}/roles/{name}",
@@ -203,7 +219,10 @@ class Applied:
     server: VaultServer
     change: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda _type, inputs: inputs
     """What is different on one machine: from a type and its inputs to the inputs that are sent (addresses, lifetimes)."""
+    token: str | None = None
+    """Who applies; left out, the server's root."""
     standing: dict[str, tuple[Call, ...]] = field(default_factory=dict)
+    _taken_along: set[str] = field(default_factory=set)
 
     def apply(self, resources: Iterable[Declared]) -> None:
         """Make and change what is declared, in order, and remove what no longer is. Other providers' resources are left alone.
@@ -217,9 +236,13 @@ class Applied:
             if not resource.type.startswith(PREFIX):
                 continue
             inputs = self._on_this_server(resource, self.change(resource.type, plain(resource.inputs)))
-            wanted[_placed(resource, inputs)[0]] = calls_of(resource, inputs)
+            home = _placed(resource, inputs)[0]
+            wanted[home] = calls_of(resource, inputs)
+            if not TABLE[resource.type].removed:
+                self._taken_along.add(home)
         for home in [home for home in reversed(self.standing) if home not in wanted]:
-            self.server.root("DELETE", home)
+            if home not in self._taken_along:
+                self._send("DELETE", home)
             del self.standing[home]
         for home, calls in wanted.items():
             if self.standing.get(home) == calls:
@@ -227,8 +250,14 @@ class Applied:
             # An engine that stands is not mounted again; nothing else of it is declared to change.
             begun = home in self.standing and home.startswith(("sys/mounts/", "sys/auth/"))
             for call in calls[1:] if begun else calls:
-                self.server.root(call.method, call.path, call.body)
+                self._send(call.method, call.path, call.body)
             self.standing[home] = calls
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+        said = self.server.ask(method, path, body, token=self.token or self.server.root_token)
+        if not said.ok:
+            msg = f"{method} {path}: {said.status} {said.body}"
+            raise VaultServerError(msg)
 
     def _on_this_server(self, resource: Declared, inputs: dict[str, Any]) -> dict[str, Any]:
         """OpenBao takes a database's certificates from files only, named in the address."""

@@ -29,6 +29,8 @@ _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 15.0
 _ASK_SECONDS: Final = 60.0
 _VARIABLES: Final = ("VAULT_", "BAO_")
+MAKE: Final = "ZEROTRUST_SECRETS_SERVER"
+"""Variable of the environment: whose server the suites run on."""
 
 
 class VaultServerError(Exception):
@@ -75,6 +77,20 @@ def hashicorp(progress: Callable[[str], None] = lambda _line: None) -> Path:
         ToolError: when it cannot be built.
     """
     return build("vault", progress)
+
+
+def selected() -> Path:
+    """The binary that the suites ask, by the environment's `ZEROTRUST_SECRETS_SERVER`: OpenBao's unless it says `hashicorp`.
+
+    Raises:
+        VaultServerError: for another word, or without the binary.
+    """
+    makes = {"openbao": openbao, "hashicorp": hashicorp}
+    make = os.environ.get(MAKE, "openbao")
+    if make not in makes:
+        msg = f"{MAKE} is {make}; set it to {' or '.join(sorted(makes))}"
+        raise VaultServerError(msg)
+    return makes[make]()
 
 
 @dataclass(kw_only=True)

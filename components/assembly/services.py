@@ -15,6 +15,7 @@ from components.assembly.guardrails import Guardrails, GuardrailsArgs
 from components.assembly.monitoring import Monitoring, MonitoringArgs
 from components.assembly.place import Bucket, ClusterPlace
 from components.assembly.runtime import Runtime, RuntimeArgs
+from components.assembly.platform_secrets import PlatformSecrets, PlatformSecretsArgs
 from components.assembly.service_mesh import ISSUER_DATABASE, ServiceMesh, ServiceMeshArgs
 from components.assembly.telemetry import Telemetry, TelemetryArgs
 from components.assembly.trust import DATABASE, Trust, TrustArgs
@@ -135,7 +136,14 @@ class Services(Component, token="zerotrust:region:Services"):
             VaultPlatformArgs(place=place, after=[*ground.ready, *ground.external_dns], reachable=targets),
             opts=self.child(),
         )
-        sight = self._sight(name, args, (*ground.ready, *mesh.ready, *trust.ready))
+        secrets = PlatformSecrets(
+            f"{name}-secrets",
+            PlatformSecretsArgs(
+                place=place, authority=vault.authority, provider=vault.provider, after=[*vault.ready, *trust.ready]
+            ),
+            opts=self.child(),
+        )
+        sight = self._sight(name, args, (*ground.ready, *mesh.ready, *trust.ready, *secrets.ready), secrets)
         self.tenants = {
             tenant: Tenant(
                 f"{name}-tenant-{tenant}",
@@ -173,6 +181,7 @@ class Services(Component, token="zerotrust:region:Services"):
                     *vault.ready,
                     *trust.spire,
                     *(
+                    *secrets.ready,
                         gate
                         for made in self.tenants.values()
                         for layer in ("namespace", "stores")
@@ -211,10 +220,14 @@ class Services(Component, token="zerotrust:region:Services"):
             opts=self.child(),
         ).ready
 
-    def _sight(self, name: str, args: ServicesArgs, standing: Sequence[pulumi.Resource]) -> tuple[pulumi.Resource, ...]:
+    def _sight(
+        self, name: str, args: ServicesArgs, standing: Sequence[pulumi.Resource], secrets: PlatformSecrets
+    ) -> tuple[pulumi.Resource, ...]:
         """Stores of metrics, logs and traces, what fills them, and detection at run time."""
         place = args.place
-        monitoring = Monitoring(f"{name}-monitoring", MonitoringArgs(place=place, after=standing), opts=self.child())
+        monitoring = Monitoring(
+            f"{name}-monitoring", MonitoringArgs(place=place, after=standing, delivery=secrets.alerts), opts=self.child()
+        )
         telemetry = Telemetry(
             f"{name}-telemetry",
             TelemetryArgs(
@@ -225,5 +238,10 @@ class Services(Component, token="zerotrust:region:Services"):
             ),
             opts=self.child(),
         )
-        runtime = Runtime(f"{name}-runtime", RuntimeArgs(place=place, after=[*standing, *telemetry.ready]), opts=self.child())
+        runtime = Runtime(
+            f"{name}-runtime",
+            RuntimeArgs(place=place, after=[*standing, *telemetry.ready], delivery=secrets.events),
+            opts=self.child(),
+        )
         return (*telemetry.ready, *runtime.ready)
+                delivery=secrets.tokens,

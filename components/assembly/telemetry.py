@@ -31,6 +31,8 @@ class TelemetryArgs:
     """The region's locked audit bucket: where an s3 sink without a bucket of its own writes. Encrypted with the logs key."""
     trail_log_group: str
     """Name of the trail's log group in the home region; read there alone."""
+    delivery: releases.TokenDelivery | None = None
+    """What brings the tokens of sinks of kind `http`; needed with any."""
 
 
 class Telemetry(Component, token="zerotrust:observability:Telemetry"):
@@ -62,7 +64,7 @@ class Telemetry(Component, token="zerotrust:observability:Telemetry"):
             CHART,
             release=COLLECTOR,
             namespace=OBSERVABILITY_NAMESPACE,
-            values=releases.gateway_values(graph, place.region, image, places),
+            values=releases.gateway_values(graph, place.region, image, places, args.delivery),
             opts=self.child(
                 depends_on=[*before, *(self._role(f"{name}-gateway-role", place, COLLECTOR, policy) if policy else ())]
             ),

@@ -1,8 +1,9 @@
 """The access graph in a region's Vault, and what it is made from: the certificates by which Vault knows the databases and SPIRE.
 
 The authorities stand in the cluster (cert-manager), so what Vault must hold of them is read from there: for each tenant with
-databases a client certificate of its own authority, and the authority of SPIRE's discovery provider. The keys pass the state,
-where they are encrypted. Reading waits for the certificate to be issued, and in a preview for the certificate to exist.
+databases a client certificate of its own authority, and (`platform_secrets`) the authority of SPIRE's discovery provider. The
+keys pass the state, where they are encrypted. Reading waits for the certificate to be issued, and in a preview for the
+certificate to exist.
 """
 
 import base64
@@ -41,10 +42,8 @@ class VaultGrantsArgs:
     """PEM of who signs Vault's own certificate: what every agent trusts."""
     provider: vault.Provider | None
     """Of everything inside this Vault; None before the ceremony, when nothing inside is declared."""
-    bundle: pulumi.Input[str] | None = None
-    """With `vault.login: spiffe`: the region's bundle document."""
     after: Sequence[pulumi.Resource]
-    """Gates everything: the tenants' namespaces and stores, SPIRE, Vault's audit devices."""
+    """Gates everything: the tenants' namespaces and stores, SPIRE, Vault's audit devices and login."""
 
 
 def authority_objects(place: ClusterPlace, authority: pulumi.Input[str]) -> tuple[Manifest, ...]:
@@ -72,6 +71,19 @@ def opened(data: Mapping[str, str], key: str) -> str:
     return base64.b64decode(data[key]).decode()
 
 
+def issued_files(
+    parent: Component, name: str, certificate: Manifest, after: Sequence[pulumi.Resource]
+) -> pulumi.Output[Mapping[str, str]]:
+    """What a certificate's secret holds, once it is issued; secret, base64. Both resources are the parent's children."""
+    made = VaultManifests(f"{name}-certificate", ManifestsArgs(objects=(issued(certificate),), after=after), opts=parent.child())
+    place = f"{certificate['metadata']['namespace']}/{certificate['metadata']['name']}"
+    # Not known before the certificate stands: a preview of a new tenant reads nothing.
+    known = made.objects[0].id.apply(lambda _: place)  # type: ignore[attr-defined]
+    secret = k8s.core.v1.Secret.get(f"{name}-files", known, opts=parent.child(depends_on=list(made.ready)))
+    data: pulumi.Output[Mapping[str, str]] = pulumi.Output.secret(secret.data)
+    return data
+
+
 class VaultGrants(Component, token="zerotrust:vault:Grants"):
     """What the graph grants in one region's Vault. The cluster's provider is given by the caller."""
 
@@ -95,14 +107,11 @@ class VaultGrants(Component, token="zerotrust:vault:Grants"):
                 for tenant, part in sorted(plan.tenants.items())
                 if part.connections
             }
-            keys = self._read(f"{name}-discovery", discovery_trust(), args.after)
             access = VaultAccess(
                 f"{name}-access",
                 VaultAccessArgs(
                     graph=graph,
                     region=place.region,
-                    keys_authority=pulumi.Output.unsecret(keys.apply(lambda data: opened(data, "ca.crt"))),
-                    bundle=args.bundle,
                     clients=clients,
                     after=args.after,
                 ),
@@ -120,21 +129,9 @@ class VaultGrants(Component, token="zerotrust:vault:Grants"):
             labels={TENANT_LABEL: tenant},
             issuer=issuer_of(place.graph, tenant),
         )
-        data = self._read(name, certificate, after)
+        data = issued_files(self, name, certificate, after)
         return ClientFiles(
             authority=data.apply(lambda found: opened(found, "ca.crt")),
             certificate=data.apply(lambda found: opened(found, "tls.crt")),
             key=data.apply(lambda found: opened(found, "tls.key")),
         )
-
-    def _read(self, name: str, certificate: Manifest, after: Sequence[pulumi.Resource]) -> pulumi.Output[Mapping[str, str]]:
-        """What a certificate's secret holds, once it is issued."""
-        made = VaultManifests(
-            f"{name}-certificate", ManifestsArgs(objects=(issued(certificate),), after=after), opts=self.child()
-        )
-        place = f"{certificate['metadata']['namespace']}/{certificate['metadata']['name']}"
-        # Not known before the certificate stands: a preview of a new tenant reads nothing.
-        known = made.objects[0].id.apply(lambda _: place)  # type: ignore[attr-defined]
-        secret = k8s.core.v1.Secret.get(f"{name}-files", known, opts=self.child(depends_on=list(made.ready)))
-        data: pulumi.Output[Mapping[str, str]] = pulumi.Output.secret(secret.data)
-        return data

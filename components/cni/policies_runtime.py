@@ -20,9 +20,6 @@ from components.graph.names import (
     RUNTIME_NAMESPACE,
     SECURITY_NAMESPACE,
     SERVICE_LABEL,
-    VAULT_NAMESPACE,
-    VAULT_PORT,
-    VAULT_SERVICE,
     service_host,
 )
 from components.settings.runtime import RuntimeSettings
@@ -30,7 +27,6 @@ from components.settings.runtime import RuntimeSettings
 EVENTS_PORT: Final = 2802
 """Of the side-kick's own TLS."""
 FALCO: Final = Pods(namespace=RUNTIME_NAMESPACE, labels={SERVICE_LABEL: "falco"}, service_account="falco")
-VAULT: Final = Pods(namespace=VAULT_NAMESPACE, labels={SERVICE_LABEL: VAULT_SERVICE}, stateful=True)
 ALERTMANAGERS: Final = tuple(
     f"alertmanager-monitoring-alertmanager-{number}.{service_host(OBSERVABILITY_NAMESPACE, 'alertmanager-operated')}"
     for number in range(3)
@@ -76,7 +72,7 @@ def _told() -> Iterator[Policy]:
 
 
 def _people(settings: RuntimeSettings) -> Iterator[Policy]:
-    """The outputs that leave the platform, and where their secrets are fetched."""
+    """The outputs that leave the platform; where their secrets are fetched stands with Vault's rules."""
     hosts = settings.output_hosts
     if not hosts:
         return
@@ -85,15 +81,6 @@ def _people(settings: RuntimeSettings) -> Iterator[Policy]:
         subject=SIDE_KICK,
         egress=(Flow(peer=Hosts(names=hosts), ports=(API_PORT,)), Flow(peer=Lookups(names=hosts))),
     )
-    yield Policy(
-        name="secrets",
-        subject=SIDE_KICK,
-        egress=(
-            Flow(peer=VAULT, ports=(VAULT_PORT,)),
-            Flow(peer=Lookups(names=(service_host(VAULT_NAMESPACE, VAULT_SERVICE),))),
-        ),
-    )
-    yield Policy(name="secrets-side-kick", subject=VAULT, ingress=(Flow(peer=SIDE_KICK, ports=(VAULT_PORT,)),))
 
 
 def _responder(settings: RuntimeSettings) -> Iterator[Policy]:

@@ -6,9 +6,11 @@ the tenant's: it is there when the database is, and on both sides.
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from components.cni import dns
 from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Networks, Pods, Policy
+from components.cni.policies_observability import ALERTMANAGER, COLLECTORS, SIDE_KICK
 from components.cni.policies_tenant import API_PORT, VAULT, control_plane, store_pods, subnets
 from components.graph.model import Graph, Store
 from components.graph.names import (
@@ -21,6 +23,7 @@ from components.graph.names import (
     VAULT_SERVICE,
     service_host,
 )
+from components.graph.readers import platform_readers
 from components.names import bucket_name
 
 RAFT_PORT: Final = 8201
@@ -30,11 +33,13 @@ VAULT_PODS: Final = VAULT
 SNAPSHOT: Final = Pods(namespace=VAULT_NAMESPACE, labels={SERVICE_LABEL: "vault-snapshot"}, service_account="vault-snapshot")
 DISCOVERY: Final = Pods(namespace=SPIRE_SERVER_NAMESPACE, labels={SERVICE_LABEL: "spiffe-oidc-discovery-provider"})
 BACKUP_PURPOSE: Final = "backup"
+READERS: Final = {str(pods.service_account): pods for pods in (ALERTMANAGER, COLLECTORS, SIDE_KICK)}
+"""Pods of the platform that may have a secret in Vault, by their account."""
 
 
 def vault_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
     """Everything that a region has once."""
-    return (*_servers(graph, region), *_snapshots(graph, region))
+    return (*_servers(graph, region), *_snapshots(graph, region), *_readers(graph), *_writers(graph))
 
 
 def tenant_vault_policies(graph: Graph, region: str, tenant: str) -> tuple[Policy, ...]:
@@ -114,6 +119,24 @@ def _snapshots(graph: Graph, region: str) -> Iterator[Policy]:
         ),
     )
     yield Policy(name="snapshot", subject=VAULT_PODS, ingress=(Flow(peer=SNAPSHOT, ports=(VAULT_PORT,)),))
+
+
+def _readers(graph: Graph) -> Iterator[Policy]:
+    """The platform's own parts that fetch a secret, each by its account, and Vault's side of it."""
+    names = Lookups(names=(service_host(VAULT_NAMESPACE, VAULT_SERVICE),))
+    for reader in platform_readers(graph.settings):
+        pods, port = READERS[reader.account], (VAULT_PORT,)
+        yield Policy(name=f"secrets-{reader.account}", subject=pods, egress=(Flow(peer=VAULT_PODS, ports=port), Flow(peer=names)))
+        yield Policy(name=f"fetched-{reader.account}", subject=VAULT_PODS, ingress=(Flow(peer=pods, ports=port),))
+
+
+def _writers(graph: Graph) -> Iterator[Policy]:
+    """Vault's way to the keys of the issuer, whose tokens writers show."""
+    if graph.settings.vault.writers:
+        keys = urlsplit(graph.settings.identity.keys_url)
+        host = str(keys.hostname)
+        flows = (Flow(peer=Hosts(names=(host,)), ports=(keys.port or API_PORT,)), Flow(peer=Lookups(names=(host,))))
+        yield Policy(name="vault-issuer", subject=VAULT_PODS, egress=flows)
 
 
 def _credentials(store: Store) -> Iterator[Policy]:

@@ -183,7 +183,11 @@ class Graph:
 
     @classmethod
     def of(cls, settings: Settings) -> "Graph":
-        """The graph of loaded settings; they have refused every edge to something that is not there."""
+        """The graph of loaded settings; they have refused every edge to something that is not there.
+
+        Receivers whose keys nobody can deliver yet are off in it (`Settings.deliverable`).
+        """
+        settings = settings.deliverable()
         regions = tuple(sorted(settings.regions))
         tenants, access = sorted(settings.tenants.items()), settings.access
         workloads = {

@@ -34,6 +34,8 @@ GITOPS_ACCOUNT: Final = "gitops.argocd"
 SCANNING_NAMESPACE: Final = "trivy-system"
 RUNNER_CONTROLLER_NAMESPACE: Final = "arc-systems"
 RUNNER_NAMESPACE: Final = "arc-runners"
+RUNNER: Final = "github-actions-runner"
+"""Account and value of SERVICE_LABEL of the pods that run workflows, in their namespace."""
 
 SERVICE_LABEL: Final = "app.kubernetes.io/name"
 """On every pod: the service, database or cache it belongs to."""

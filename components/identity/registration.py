@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from components.graph.model import Graph
 from components.graph.names import (
+    ALERTMANAGER,
     CHAOS_NAMESPACE,
     COLLECTOR,
     FAULT_CONTROLLER,
@@ -29,7 +30,11 @@ from components.graph.names import (
     PROMETHEUS,
     RATE_LIMIT_NAMESPACE,
     RATE_LIMIT_SERVICE,
+    RUNNER,
+    RUNNER_NAMESPACE,
+    SECURITY_NAMESPACE,
     SERVICE_LABEL,
+    SIDEKICK,
     SPIRE_CLASS,
     TEMPO_SERVICE,
     TENANT_LABEL,
@@ -43,7 +48,7 @@ API: Final = "spire.spiffe.io/v1alpha1"
 ID_TEMPLATE: Final = "spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}"
 """The only form Istio's rules match (`components.graph.identity`)."""
 
-MONITORING: Final = ("alertmanager", "grafana", LOKI_SERVICE, PROMETHEUS, TEMPO_SERVICE)
+MONITORING: Final = (ALERTMANAGER, "grafana", LOKI_SERVICE, PROMETHEUS, TEMPO_SERVICE)
 """Accounts of the metrics', logs' and traces' stores; Alertmanager, outside the mesh, proves itself to Vault."""
 
 
@@ -78,6 +83,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         *((gateway.namespace, gateway.name, gateway.selector) for gateway in GATEWAYS),
         (RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE, {SERVICE_LABEL: RATE_LIMIT_SERVICE}),
         *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in (*MONITORING, COLLECTOR, AUDIT_READER)),
+        (SECURITY_NAMESPACE, SIDEKICK, {SERVICE_LABEL: SIDEKICK}),
     ]
     if graph.settings.chaos.enabled:
         parts.append((CHAOS_NAMESPACE, FAULT_CONTROLLER, FAULT_CONTROLLER_LABELS))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from components.graph.names import ALERTMANAGER
 from components.helm import pod_resources, system_placement
 from components.settings.observability import AlertSettings
 
@@ -102,7 +103,7 @@ def _channel(channel: str, title: str) -> dict[str, Any]:
 
 def needs_secrets(settings: AlertSettings) -> bool:
     """Whether any receiver has a key."""
-    return bool(settings.pagerduty or settings.slack_channel or settings.deadman_host)
+    return bool(settings.secrets)
 
 
 def alertmanager_values(
@@ -119,7 +120,7 @@ def alertmanager_values(
     brought = delivery or Delivery()
     return {
         "enabled": True,
-        "serviceAccount": {"create": True, "name": "alertmanager", "automountServiceAccountToken": False},
+        "serviceAccount": {"create": True, "name": ALERTMANAGER, "automountServiceAccountToken": False},
         "podDisruptionBudget": {"enabled": True, "minAvailable": INSTANCES - 1},
         "config": {**alertmanager_config(settings, environment=environment, region=region), "templates": []},
         "serviceMonitor": {"selfMonitor": True},

@@ -6,9 +6,9 @@ The root's key lies with cert-manager, as a product's does. Relies on: cert-mana
 from collections.abc import Sequence
 from typing import Any, Final
 
-from components.graph.names import CERTIFICATES_NAMESPACE, RUNTIME_NAMESPACE, SECURITY_NAMESPACE
+from components.graph.names import CERTIFICATES_NAMESPACE, RUNTIME_NAMESPACE, SECURITY_NAMESPACE, SIDEKICK
 from components.manifests import Manifest, manifest
-from components.runtime.names import FALCO, SIDEKICK, events_host
+from components.runtime.names import FALCO, events_host
 
 API: Final = "cert-manager.io/v1"
 ISSUER: Final = "runtime-events"

@@ -25,12 +25,10 @@ from components.runtime.names import (
     ALERTMANAGERS,
     EVENTS_PORT,
     LOG_TENANT,
-    PAGERDUTY_KEY,
     SECRETS_PATH,
-    SLACK_KEY,
     STATUS_PORT,
 )
-from components.settings.runtime import Priority, RuntimeSettings
+from components.settings.runtime import PAGERDUTY_KEY, SLACK_KEY, Priority, RuntimeSettings
 
 TLS_FOLDER: Final = "/etc/falcosidekick/tls"
 RUNBOOK: Final = "CriticalEvent"
@@ -45,7 +43,7 @@ def at_least(priority: str) -> tuple[str, ...]:
 
 def needs_secrets(settings: RuntimeSettings) -> bool:
     """Whether an output is on whose address or key is a secret."""
-    return settings.slack is not None or settings.pagerduty is not None
+    return bool(settings.secrets)
 
 
 def severities(settings: RuntimeSettings) -> dict[str, str]:

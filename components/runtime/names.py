@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from components.graph.names import SECURITY_NAMESPACE, service_host
+from components.graph.names import SECURITY_NAMESPACE, SIDEKICK, service_host
+from components.graph.readers import EVENT_SECRETS
 
 FALCO: Final = "falco"
 """Release, DaemonSet, account and value of SERVICE_LABEL, in the namespace of the same name."""
-SIDEKICK: Final = "falcosidekick"
-"""Deployment, Service, account and value of SERVICE_LABEL, in the namespace of what answers events."""
 FALCO_METRICS_PORT: Final = 8765
 EVENTS_PORT: Final = 2802
 """Events come in here over the side-kick's own TLS, which asks for Falco's certificate."""
@@ -19,9 +18,8 @@ ALERTMANAGERS: Final = tuple(f"alertmanager-monitoring-alertmanager-{number}" fo
 """The instances by name: whoever raises an alert tells each of them, they share only what was sent."""
 LOG_TENANT: Final = "security"
 """Loki's tenant of runtime events."""
-SECRETS_PATH: Final = "falcosidekick/outputs"
+SECRETS_PATH: Final = EVENT_SECRETS
 """Below the engine of the platform's own secrets in Vault."""
-SLACK_KEY, PAGERDUTY_KEY = "slack_webhook_url", "pagerduty_routing_key"
 SECRETS_DIRECTORY: Final = "/var/run/secrets/vault"
 """Where an agent beside the application writes what it fetched, in every pod that has one."""
 FETCHED: Final = (f"{SECRETS_DIRECTORY}/", "/run/secrets/vault/", "/run/vault/login/")

@@ -9,7 +9,7 @@ the certificate, and for Slack and PagerDuty what fetches their secrets.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pulumi
@@ -25,6 +25,7 @@ from components.graph.names import (
     PROXY_METRICS_PORT,
     SECURITY_NAMESPACE,
     SERVICE_LABEL,
+    SIDEKICK,
     VAULT_PORT,
     service_host,
 )
@@ -32,7 +33,7 @@ from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, ManifestsArgs, RuntimeManifests, manifest
 from components.runtime.certificates import SERVER_SECRET
 from components.runtime.configuration import TLS_FOLDER, configuration_file, needs_secrets
-from components.runtime.names import ALERTMANAGER_PORT, EVENTS_PORT, SECRETS_DIRECTORY, SIDEKICK, STATUS_PORT
+from components.runtime.names import ALERTMANAGER_PORT, EVENTS_PORT, SECRETS_DIRECTORY, STATUS_PORT
 from components.settings.runtime import RuntimeSettings
 
 USER: Final = 1234
@@ -55,6 +56,8 @@ class SecretDelivery:
     volumes: Sequence[Mapping[str, Any]] = ()
     volume_mounts: Sequence[Mapping[str, Any]] = ()
     """What the application's own container mounts there."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the pods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +154,7 @@ def _deployment(image: str, settings: RuntimeSettings, text: str, delivery: Secr
         "prometheus.io/scrape": "true",
         "traffic.sidecar.istio.io/excludeInboundPorts": str(EVENTS_PORT),
         "traffic.sidecar.istio.io/excludeOutboundPorts": ",".join(map(str, PAST_THE_PROXY)),
+        **(delivery.annotations if delivery else {}),
     }
     return {
         "replicas": REPLICAS,

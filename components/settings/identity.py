@@ -49,6 +49,16 @@ class IdentitySettings(Model):
         """The host of the issuer's URL."""
         return str(urlsplit(self.issuer).hostname)
 
+    @property
+    def keys_url(self) -> str:
+        """Where the issuer publishes the keys of its tokens."""
+        return self.jwks_url or f"{self.issuer}/protocol/openid-connect/certs"
+
+    @property
+    def keys_host(self) -> str:
+        """The host of `keys_url`."""
+        return str(urlsplit(self.keys_url).hostname)
+
     def problems(self) -> Iterator[Problem]:
         if self.issuer_kind == "keycloak" and not _REALM.fullmatch(self.issuer):
             yield Problem(("issuer",), self.issuer, "write https://<host>/realms/<realm>: Keycloak issues under its realm's path")

@@ -20,6 +20,7 @@ Direct = Literal["critical", "alert", "emergency"]
 EXECUTABLE = re.compile(r"[A-Za-z0-9_.+@:-]{1,64}")
 """Name of a file, without its folder: rules compare a process's name with it."""
 SLACK_HOST = "hooks.slack.com"
+SLACK_KEY, PAGERDUTY_KEY = "slack_webhook_url", "pagerduty_routing_key"
 PAGERDUTY_HOSTS = {"us": "events.pagerduty.com", "eu": "events.eu.pagerduty.com"}
 
 
@@ -69,6 +70,12 @@ class RuntimeSettings(Model):
     """PagerDuty, from critical on; what it hears directly Alertmanager files as a ticket, so nobody is woken twice."""
     responder: ResponderSettings | None = None
     """Who acts on events by itself; none leaves them to people."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Keys that the secret `falcosidekick/outputs` in Vault must hold."""
+        wanted = ((PAGERDUTY_KEY, self.pagerduty), (SLACK_KEY, self.slack))
+        return tuple(key for key, output in wanted if output is not None)
 
     @property
     def output_hosts(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -68,6 +69,17 @@ class SiemSettings(Model):
     """Whether the account's trail is read into the stream, in the home region."""
     trace_sample_percent: int = Field(default=10, ge=1, le=100)
     """Percent of the traces kept that are neither slow nor failed nor denied; those are kept all."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts that sinks of a given address are at."""
+        addressed = [sink for sink in self.sinks.values() if isinstance(sink, HttpSink | OpenSearchSink)]
+        return tuple(sorted({str(urlsplit(sink.url).hostname) for sink in addressed}))
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Sinks whose bearer token lies in Vault, under `siem/<sink>`, key `token`."""
+        return tuple(name for name, sink in sorted(self.sinks.items()) if isinstance(sink, HttpSink))
 
     def problems(self) -> Iterator[Problem]:
         buckets = [sink.bucket for sink in self.sinks.values() if isinstance(sink, S3Sink)]

@@ -3,15 +3,25 @@
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from components.settings.base import Model, Problem
-from components.types import Cpu, Memory, Name, Storage
+from components.types import Cpu, Memory, Name, Storage, matching
+
+_GROUP = matching(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", "use a group as the issuer writes it, without a pattern")
+Group = Annotated[str, *_GROUP]
 
 PUBLIC_KEY_TAG: Final = 6
 """OpenPGP's packet tag of a public key (RFC 9580, section 5); a secret key has 5."""
+
+
+class WriterSettings(Model):
+    """Who puts an owner's secrets into Vault; nobody of them reads one back."""
+
+    group: Group
+    """Group as the environment's issuer writes it in the claim `groups`; its tokens name the audience `vault-writers`."""
 
 
 class VaultSettings(Model):
@@ -45,6 +55,8 @@ class VaultSettings(Model):
     """Minutes a workload's token lives unless it is renewed."""
     token_max_ttl_minutes: int = Field(default=60, ge=5, le=240)
     """Minutes after which a workload must prove again who it is, and every credential it was given dies."""
+    writers: dict[Name, WriterSettings] = Field(default_factory=dict)
+    """Who writes which secrets: by tenant, and `platform` for the platform's own. Others' are the custodians' to fill."""
     pki: bool = False
     """Whether each tenant has a certificate authority in Vault, for names of its own services."""
     pki_ttl_hours: int = Field(default=1, ge=1, le=24)

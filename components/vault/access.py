@@ -18,8 +18,8 @@ from components.vault.roles import ALGORITHMS, AUDIENCE, LoginMount
 
 
 @dataclass(frozen=True, kw_only=True)
-class VaultAccessArgs:
-    """The graph's part of one region's Vault."""
+class PlatformAccessArgs:
+    """How anybody logs in to one region's Vault, and what the platform's own parts read there."""
 
     graph: Graph
     region: str
@@ -28,10 +28,20 @@ class VaultAccessArgs:
     over every day."""
     bundle: pulumi.Input[str] | None = None
     """With `vault.login: spiffe`: the region's bundle document."""
+    after: Sequence[pulumi.Resource] = ()
+    """Gates everything: the server, initialised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultAccessArgs:
+    """The tenants' part of one region's Vault."""
+
+    graph: Graph
+    region: str
     clients: Mapping[str, ClientFiles] = field(default_factory=dict)
     """By tenant: for each that has a database in the plan."""
     after: Sequence[pulumi.Resource] = ()
-    """Gates everything: the server, initialised."""
+    """Gates everything: the login of the platform's part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +96,12 @@ class Login(Component, token="zerotrust:vault:Login"):
         self.register_outputs({})
 
 
-class VaultAccess(Component, token="zerotrust:vault:VaultAccess"):
-    """A region's whole plan. `ready` is what workloads that fetch from Vault may wait for."""
+class PlatformAccess(Component, token="zerotrust:vault:PlatformAccess"):
+    """The login, and what the platform's own parts read. It needs no tenant, so that no part of the platform waits for one."""
 
     ready: tuple[pulumi.Resource, ...]
 
-    def __init__(self, name: str, args: VaultAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: PlatformAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         plan = vault_access(args.graph, args.region)
         login = Login(
@@ -99,19 +109,31 @@ class VaultAccess(Component, token="zerotrust:vault:VaultAccess"):
             LoginArgs(mount=plan.login, keys_authority=args.keys_authority, bundle=args.bundle, after=args.after),
             opts=self.child(),
         )
+        after = [*args.after, login.method]
+        part = Access(
+            f"{name}-platform",
+            AccessArgs(plan=plan.platform, mount=plan.login, region=args.region, client=None, after=after),
+            opts=self.child(),
+        )
+        self.ready = (login.method, *part.ready)
+        self.register_outputs({})
+
+
+class VaultAccess(Component, token="zerotrust:vault:VaultAccess"):
+    """What the graph gives the tenants of a region. `ready` is what workloads that fetch from Vault may wait for."""
+
+    ready: tuple[pulumi.Resource, ...]
+
+    def __init__(self, name: str, args: VaultAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        plan = vault_access(args.graph, args.region)
         parts = [
             Access(
                 f"{name}-{tenant}",
-                AccessArgs(
-                    plan=part,
-                    mount=plan.login,
-                    region=args.region,
-                    client=args.clients.get(tenant),
-                    after=[*args.after, login.method],
-                ),
+                AccessArgs(plan=part, mount=plan.login, region=args.region, client=args.clients.get(tenant), after=args.after),
                 opts=self.child(),
             )
-            for tenant, part in (("platform", plan.platform), *sorted(plan.tenants.items()))
+            for tenant, part in sorted(plan.tenants.items())
         ]
-        self.ready = (login.method, *(resource for part in parts for resource in part.ready))
+        self.ready = tuple(resource for part in parts for resource in part.ready)
         self.register_outputs({})

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.graph.model import Graph
+from components.graph.readers import platform_readers
 from components.vault.database import Connection, CredentialRole, connections, credential_roles
 from components.vault.engines import AwsRole, CertificateRole, Engine, aws_roles, certificate_roles, tenant_engines
 from components.vault.policies import AccessPolicy, granted, workload_policy
-from components.vault.readers import PLATFORM_READERS, platform_engine, reader_policy
+from components.vault.readers import platform_engine, reader_policy
 from components.vault.roles import LoginMount, LoginRole, login_mount, login_role, workload_role
 
 
@@ -60,10 +61,11 @@ def tenant_plan(graph: Graph, region: str, tenant: str) -> TenantPlan:
 
 def platform_plan(graph: Graph, region: str) -> TenantPlan:
     """What the platform's own parts read."""
+    readers = platform_readers(graph.settings)
     return TenantPlan(
         engines=(platform_engine(),),
-        policies=tuple(reader_policy(reader) for reader in PLATFORM_READERS),
-        logins=tuple(login_role(graph, region, reader.name, reader.namespace, reader.account) for reader in PLATFORM_READERS),
+        policies=tuple(reader_policy(reader) for reader in readers),
+        logins=tuple(login_role(graph, region, reader.name, reader.namespace, reader.account) for reader in readers),
     )
 
 
@@ -97,7 +99,7 @@ def vault_table(graph: Graph) -> tuple[tuple[str, str, str, str], ...]:
     ]
     rows += [
         (f"{reader.namespace}/{reader.account}", rule.path, rule.capability, "a secret of the platform")
-        for reader in PLATFORM_READERS
+        for reader in platform_readers(graph.settings)
         for rule in reader_policy(reader).rules
         if rule.path.startswith("kv-")
     ]

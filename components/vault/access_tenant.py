@@ -54,7 +54,7 @@ class Access(Component, token="zerotrust:vault:Access"):
 
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._name, self._after, self._region = name, list(args.after), args.region
+        self._prefix, self._after, self._region = name, list(args.after), args.region
         plan, client = args.plan, args.client
         if plan.connections and client is None:
             msg = f"{name}: its databases are reached by a client certificate, and none is given"
@@ -77,8 +77,12 @@ class Access(Component, token="zerotrust:vault:Access"):
     def _options(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
         return self.child(depends_on=[*self._after, *more])
 
+    def _within(self, engine: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Of what goes when its engine does: nobody, the deployer included, may remove a root or a key by itself."""
+        return self.child(depends_on=[*self._after, engine], deleted_with=engine)
+
     def _engine(self, engine: Engine) -> pulumi.Resource:
-        name = f"{self._name}-{engine.kind}"
+        name = f"{self._prefix}-{engine.kind}"
         if engine.kind == "aws":
             # No key of its own: Vault asks STS as the role of its service account.
             return vault.aws.SecretBackend(
@@ -112,14 +116,14 @@ class Access(Component, token="zerotrust:vault:Access"):
                 key_type="ec",
                 key_bits=384,
                 exclude_cn_from_sans=True,
-                opts=self._options(mount),
+                opts=self._within(mount),
             )
         return mount
 
     def _login(self, role: LoginRole, mount: LoginMount, policy: pulumi.Resource) -> pulumi.Resource:
         if mount.path == SPIFFE_MOUNT:
             return vault.spiffe.AuthBackendRole(
-                f"{self._name}-login-{role.name}",
+                f"{self._prefix}-login-{role.name}",
                 mount=mount.path,
                 name=role.name,
                 workload_id_patterns=[role.subject.removeprefix(f"spiffe://{mount.trust_domain}")],
@@ -132,7 +136,7 @@ class Access(Component, token="zerotrust:vault:Access"):
                 opts=self._options(policy),
             )
         return vault.jwt.AuthBackendRole(
-            f"{self._name}-login-{role.name}",
+            f"{self._prefix}-login-{role.name}",
             backend=mount.path,
             role_name=role.name,
             role_type="jwt",
@@ -154,7 +158,7 @@ class Access(Component, token="zerotrust:vault:Access"):
 
     def _key(self, path: str, engine: pulumi.Resource) -> pulumi.Resource:
         return vault.transit.SecretBackendKey(
-            f"{self._name}-key",
+            f"{self._prefix}-key",
             backend=path,
             name=KEY,
             type="aes256-gcm96",
@@ -162,12 +166,12 @@ class Access(Component, token="zerotrust:vault:Access"):
             allow_plaintext_backup=False,
             deletion_allowed=False,
             auto_rotate_period=KEY_ROTATION_SECONDS,
-            opts=self._options(engine),
+            opts=self._within(engine),
         )
 
     def _connection(self, wanted: Connection, client: ClientFiles, engine: pulumi.Resource) -> pulumi.Resource:
         return vault.database.SecretBackendConnection(
-            f"{self._name}-database-{wanted.name}",
+            f"{self._prefix}-database-{wanted.name}",
             backend=wanted.mount,
             name=wanted.name,
             plugin_name=PLUGIN,
@@ -190,7 +194,7 @@ class Access(Component, token="zerotrust:vault:Access"):
 
     def _credential(self, wanted: CredentialRole, engine: pulumi.Resource) -> pulumi.Resource:
         return vault.database.SecretBackendRole(
-            f"{self._name}-credential-{wanted.name}",
+            f"{self._prefix}-credential-{wanted.name}",
             backend=wanted.mount,
             name=wanted.name,
             db_name=wanted.connection,
@@ -205,7 +209,7 @@ class Access(Component, token="zerotrust:vault:Access"):
     def _certificate(self, wanted: CertificateRole, engine: pulumi.Resource) -> pulumi.Resource:
         hours = f"{wanted.ttl_hours * 3600}"
         return vault.pkisecret.SecretBackendRole(
-            f"{self._name}-certificate-{wanted.name}",
+            f"{self._prefix}-certificate-{wanted.name}",
             backend=wanted.mount,
             name=wanted.name,
             allowed_domains=[wanted.domain],
@@ -228,7 +232,7 @@ class Access(Component, token="zerotrust:vault:Access"):
 
     def _aws(self, wanted: AwsRole, engine: pulumi.Resource) -> pulumi.Resource:
         return vault.aws.SecretBackendRole(
-            f"{self._name}-aws-{wanted.name}",
+            f"{self._prefix}-aws-{wanted.name}",
             backend=wanted.mount,
             name=wanted.name,
             credential_type="assumed_role",

@@ -8,8 +8,8 @@ Relies on: the SPIFFE CSI volume of the pod, ConfigMap `vault-ca` in its namespa
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from components.graph.model import Data, Graph, Workload
@@ -23,6 +23,7 @@ from components.graph.names import (
     service_host,
 )
 from components.manifests import Manifest, manifest
+from components.settings.images import ImagesSettings
 from components.settings.tenants import VAULT_AGENT_PORT, VAULT_CPU_MILLICORES, VAULT_MEMORY_MEBIBYTES
 from components.vault.engines import aws_mount, database_mount, kv_mount
 from components.vault.policies import workload_name
@@ -99,33 +100,8 @@ def asks_itself(graph: Graph, workload: Workload) -> bool:
 
 
 def agent_config(graph: Graph, region: str, workload: Workload) -> dict[str, Any]:
-    """The agent's configuration. There is no sink: the token stays in the agent's memory."""
-    mount = login_mount(graph, region)
-    method = {
-        "type": "jwt",
-        "mount_path": f"auth/{mount.path}",
-        "max_backoff": "30s",
-        "config": [
-            {
-                "role": workload_name(workload),
-                "path": f"{_LOGIN}/{_TOKEN}",
-                # spiffe-helper writes it anew long before it ends; the next login reads it again
-                "remove_jwt_after_reading": False,
-            }
-        ],
-    }
-    # Blocks are lists: HCL reads an object within an object as several blocks.
-    made: dict[str, Any] = {
-        "vault": [
-            {"address": f"https://{service_host(VAULT_NAMESPACE, VAULT_SERVICE)}:{VAULT_PORT}", "ca_cert": f"{_CA}/{CA_KEY}"}
-        ],
-        "auto_auth": [{"method": [method]}],
-        "template_config": [{"exit_on_retry_failure": True, "static_secret_render_interval": "5m"}],
-        "template": [
-            {"destination": path, "contents": contents, "perms": "0440", "error_on_missing_key": True}
-            for path, contents in templates(graph, workload).items()
-        ],
-    }
+    """The agent's configuration of a workload."""
+    made = agent_file(graph, region, workload_name(workload), templates(graph, workload))
     if asks_itself(graph, workload):
         made["api_proxy"] = [{"use_auto_auth_token": "force"}]
         # Loopback, and with a header that no page in a browser and no redirected request brings along.
@@ -137,6 +113,36 @@ def agent_config(graph: Graph, region: str, workload: Workload) -> dict[str, Any
         }
         made["listener"] = [loopback]
     return made
+
+
+def agent_file(graph: Graph, region: str, role: str, files: Mapping[str, str]) -> dict[str, Any]:
+    """What an agent is told: its role, and file → template. There is no sink: the token stays in the agent's memory."""
+    mount = login_mount(graph, region)
+    method = {
+        "type": "jwt",
+        "mount_path": f"auth/{mount.path}",
+        "max_backoff": "30s",
+        "config": [
+            {
+                "role": role,
+                "path": f"{_LOGIN}/{_TOKEN}",
+                # spiffe-helper writes it anew long before it ends; the next login reads it again
+                "remove_jwt_after_reading": False,
+            }
+        ],
+    }
+    # Blocks are lists: HCL reads an object within an object as several blocks.
+    return {
+        "vault": [
+            {"address": f"https://{service_host(VAULT_NAMESPACE, VAULT_SERVICE)}:{VAULT_PORT}", "ca_cert": f"{_CA}/{CA_KEY}"}
+        ],
+        "auto_auth": [{"method": [method]}],
+        "template_config": [{"exit_on_retry_failure": True, "static_secret_render_interval": "5m"}],
+        "template": [
+            {"destination": path, "contents": contents, "perms": "0440", "error_on_missing_key": True}
+            for path, contents in files.items()
+        ],
+    }
 
 
 def helper_config() -> str:
@@ -152,6 +158,11 @@ def helper_config() -> str:
     )
 
 
+def configuration(agent: Mapping[str, Any]) -> dict[str, str]:
+    """Both sidecars' files, as their ConfigMap holds them."""
+    return {"agent.json": json.dumps(agent, indent=1, sort_keys=True), "helper.conf": helper_config()}
+
+
 def delivery_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
     """The configurations of the tenant's workloads that fetch anything."""
     return tuple(
@@ -161,10 +172,7 @@ def delivery_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, 
             config_map(workload.name),
             namespace=tenant,
             labels={TENANT_LABEL: tenant, SERVICE_LABEL: workload.name},
-            data={
-                "agent.json": json.dumps(agent_config(graph, region, workload), indent=1, sort_keys=True),
-                "helper.conf": helper_config(),
-            },
+            data=configuration(agent_config(graph, region, workload)),
         )
         for workload in graph.workloads_of(tenant, region)
         if graph.fetches(workload)
@@ -175,7 +183,19 @@ def delivery(graph: Graph, region: str, workload: Workload) -> Delivery:
     """What a workload's pod has beside the application, and what the application is told."""
     if not graph.fetches(workload):
         return Delivery()
-    images, files = graph.settings.images, templates(graph, workload)
+    made = sidecars(graph.settings.images, workload.name, tuple(templates(graph, workload)), FILES)
+    return replace(made, variables=_variables(graph, region, workload))
+
+
+def sidecars(images: ImagesSettings, account: str, files: Sequence[str], folder: str) -> Delivery:
+    """Both sidecars of one account, and the folder with the files for the application's container.
+
+    Args:
+        images: where the sidecars' images are pinned.
+        account: whose configuration they read (`config_map`).
+        files: what must be there before the application starts; none for one that only asks.
+        folder: where they lie, in the agent's and in the application's container.
+    """
     configured = {"name": "vault-agent-config", "mountPath": _CONFIG, "readOnly": True}
     helper = _sidecar("spiffe-helper", images.spiffe_helper, _HELPER_MILLICORES, _HELPER_MEBIBYTES, "50m")
     agent = _sidecar(
@@ -199,7 +219,7 @@ def delivery(graph: Graph, region: str, workload: Workload) -> Delivery:
         "env": [{"name": "HOME", "value": _LOGIN}],
         "volumeMounts": [
             {"name": "vault-login", "mountPath": _LOGIN, "readOnly": True},
-            {"name": "vault-files", "mountPath": FILES},
+            {"name": "vault-files", "mountPath": folder},
             {"name": "vault-ca", "mountPath": _CA, "readOnly": True},
             configured,
         ],
@@ -213,11 +233,10 @@ def delivery(graph: Graph, region: str, workload: Workload) -> Delivery:
         volumes=(
             {"name": "vault-login", "emptyDir": dict(memory)},
             {"name": "vault-files", "emptyDir": dict(memory)},
-            {"name": "vault-agent-config", "configMap": {"name": config_map(workload.name), "optional": False}},
+            {"name": "vault-agent-config", "configMap": {"name": config_map(account), "optional": False}},
             {"name": "vault-ca", "configMap": {"name": CA_CONFIG_MAP, "optional": False}},
         ),
-        mounts=({"name": "vault-files", "mountPath": FILES, "readOnly": True},) if files else (),
-        variables=_variables(graph, region, workload),
+        mounts=({"name": "vault-files", "mountPath": folder, "readOnly": True},) if files else (),
     )
 
 

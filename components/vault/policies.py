@@ -1,7 +1,7 @@
 """What a workload may do in Vault, compiled from the graph: every path in full, no glob in any.
 
 Vault refuses what no rule names. So a policy is a list of paths with the least capability each needs: a credential is read, an
-encryption is an update; nothing is listed, created or deleted, and no rule reaches `sys/` but for the token's own leases.
+encryption is an update; nothing is listed or deleted, only writers create. No rule reaches `sys/` but for the token's own leases.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Final, Literal
 from components.graph.model import Graph, Workload
 from components.vault.engines import KEY, aws_mount, database_mount, kv_mount, pki_mount, transit_mount
 
-Capability = Literal["read", "update"]
+Capability = Literal["create", "read", "update"]
 OWN_TOKEN: Final[tuple[tuple[str, Capability], ...]] = (
     ("auth/token/lookup-self", "read"),
     ("auth/token/renew-self", "update"),
@@ -48,7 +48,10 @@ class AccessPolicy:
     @property
     def text(self) -> str:
         """As Vault reads it."""
-        return "".join(f'path "{rule.path}" {{\n  capabilities = ["{rule.capability}"]\n}}\n' for rule in self.rules)
+        allowed: dict[str, list[str]] = {}
+        for rule in self.rules:
+            allowed.setdefault(rule.path, []).append(f'"{rule.capability}"')
+        return "".join(f'path "{path}" {{\n  capabilities = [{", ".join(each)}]\n}}\n' for path, each in allowed.items())
 
 
 def workload_name(workload: Workload) -> str:

@@ -1,40 +1,18 @@
-"""What of the platform itself reads from Vault: a table, one row for each service account.
+"""What of the platform itself reads from Vault: the rows of `components.graph.readers` as an engine and policies.
 
 A row gives one account some secrets of the platform's own engine, by their full names. Its namespace and account are what SPIRE
-attests; the part must be registered there and bring its own agent.
+attests; `platform_delivery` brings the part its agent.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-from components.graph.names import GITOPS_NAMESPACE, OBSERVABILITY_NAMESPACE, SECURITY_NAMESPACE
+from components.graph.readers import Reader
 from components.vault.engines import Engine, kv_mount
 from components.vault.policies import AccessPolicy, Rule, with_own_token
 
-PLATFORM_MOUNT: Final = kv_mount("platform")
-"""`platform` is a reserved namespace, so it is no tenant's engine."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """One service account of the platform."""
-
-    namespace: str
-    account: str
-    secrets: tuple[str, ...]
-    """Paths below the platform's engine."""
-
-    @property
-    def name(self) -> str:
-        """Of its policy and role. A tenant's have one dot, these two."""
-        return f"platform.{self.namespace}.{self.account}"
-
-
-PLATFORM_READERS: Final = (
-    Reader(namespace=GITOPS_NAMESPACE, account="argocd-repo-server", secrets=("argocd/repositories",)),
-    Reader(namespace=OBSERVABILITY_NAMESPACE, account="alertmanager", secrets=("alertmanager/receivers",)),
-    Reader(namespace=SECURITY_NAMESPACE, account="falcosidekick", secrets=("falcosidekick/outputs",)),
-)
+PLATFORM: Final = "platform"
+"""A reserved namespace, so no tenant's name."""
+PLATFORM_MOUNT: Final = kv_mount(PLATFORM)
 
 
 def platform_engine() -> Engine:
@@ -42,7 +20,12 @@ def platform_engine() -> Engine:
     return Engine(path=PLATFORM_MOUNT, kind="kv", description="Secrets of the platform itself")
 
 
+def secret_path(secret: str) -> str:
+    """Where a platform's secret is read and written."""
+    return f"{PLATFORM_MOUNT}/data/{secret}"
+
+
 def reader_policy(reader: Reader) -> AccessPolicy:
     """A reader's policy."""
-    rules = tuple(Rule(path=f"{PLATFORM_MOUNT}/data/{secret}", capability="read") for secret in sorted(reader.secrets))
+    rules = tuple(Rule(path=secret_path(secret), capability="read") for secret in sorted(reader.secrets))
     return with_own_token(reader.name, rules)

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from components.assembly.platform_secrets import parcels
 from components.vault.delivery import CA_KEY, FILES, asks_itself, config_map, delivery, delivery_objects, templates
+from components.vault.platform_delivery import platform_delivery_objects
 from tests.support.vault_world import REGION, World, world
 
 MOST_WAITED_SECONDS = 20
@@ -31,14 +34,26 @@ def there(tmp_path_factory) -> Iterator[World]:
         yield made
 
 
+def told(there: World, ref: str) -> str:
+    """The agent's configuration of a workload, or of a part of the platform, as its ConfigMap holds it."""
+    namespace, _, name = ref.partition("/")
+    graph = there.graph
+    objects = (
+        delivery_objects(graph, REGION, namespace)
+        if namespace in graph.tenants
+        else platform_delivery_objects(graph, REGION, parcels(graph), "authority")
+    )
+    wanted = (namespace, config_map(name))
+    (held,) = [each for each in objects if (each["metadata"]["namespace"], each["metadata"]["name"]) == wanted]
+    return str(held["data"]["agent.json"])
+
+
 def configuration(there: World, ref: str, folder: Path, port: int) -> dict[str, Any]:
     """What the ConfigMap holds, with this machine's folders and addresses."""
-    tenant, _, name = ref.partition("/")
-    (held,) = [each for each in delivery_objects(there.graph, REGION, tenant) if each["metadata"]["name"] == config_map(name)]
-    text = held["data"]["agent.json"].replace("https://vault.vault.svc.cluster.local:8200", there.server.address)
-    for within in (FILES, "/run/vault/login"):
+    text = told(there, ref).replace("https://vault.vault.svc.cluster.local:8200", there.server.address)
+    for within in (FILES, "/vault/secrets", "/run/vault/login"):
         (folder / within.lstrip("/")).mkdir(parents=True)
-        text = text.replace(within, str(folder) + within)
+        text = text.replace(f'"{within}', f'"{folder}{within}')
     text = text.replace("/etc/vault-ca/" + CA_KEY, str(there.server.authority)).replace("127.0.0.1:8100", f"127.0.0.1:{port}")
     found: dict[str, Any] = json.loads(text)
     return found
@@ -128,3 +143,48 @@ def test_a_pod_without_anything_to_fetch_has_neither_sidecar_nor_volume(there):
         made = delivery(graph, REGION, workload)
         assert [each["name"] for each in made.containers] == (["spiffe-helper", "vault-agent"] if graph.fetches(workload) else [])
         assert bool(made.volumes) == graph.fetches(workload)
+
+
+KEPT = {
+    "kv-platform/data/alertmanager/receivers": {"pagerduty": "key-1", "slack": "https://chat/1", "deadman": "https://alive/1"},
+    "kv-platform/data/falcosidekick/outputs": {"slack_webhook_url": "https://chat/2", "pagerduty_routing_key": "key-2"},
+    "kv-platform/data/siem/archive": {"token": "bearer-3"},
+}
+READERS = ("observability/alertmanager", "observability/telemetry-gateway", "security/falcosidekick")
+
+
+def test_every_part_of_the_platform_that_reads_is_proven_here(there):
+    assert {f"{parcel.reader.namespace}/{parcel.reader.account}" for parcel in parcels(there.graph)} == set(READERS)
+
+
+@pytest.mark.parametrize("ref", READERS)
+def test_each_part_of_the_platform_gets_its_own_files_with_what_vault_keeps(there, tmp_path, ref):
+    for path, data in KEPT.items():
+        there.server.root("POST", path, {"data": data})
+    (parcel,) = [each for each in parcels(there.graph) if f"{each.reader.namespace}/{each.reader.account}" == ref]
+    with agent(there, ref, tmp_path, token=there.signer.sign(there.claims(ref))) as (folder, _port, _process):
+        assert until(lambda: all(rendered(folder, path).exists() for path in parcel.files)), (folder / "agent.log").read_text()
+        found = {path: rendered(folder, path).read_text() for path in parcel.files}
+        written = {str(each.relative_to(folder)) for each in (folder / parcel.folder.lstrip("/")).rglob("*") if each.is_file()}
+    assert written == {path.lstrip("/") for path in found}
+    if parcel.reader.account == "falcosidekick":
+        (made,) = (yaml.safe_load(text) for text in found.values())
+        outputs = KEPT["kv-platform/data/falcosidekick/outputs"]
+        assert made["slack"]["webhookurl"] == outputs["slack_webhook_url"]
+        assert made["pagerduty"]["routingkey"] == outputs["pagerduty_routing_key"]
+    else:
+        own = [value for secret in parcel.reader.secrets for value in KEPT[f"kv-platform/data/{secret}"].values()]
+        assert sorted(found.values()) == sorted(own)
+
+
+@pytest.mark.parametrize("ref", READERS)
+def test_no_part_of_the_platform_reads_anothers_secret_or_a_tenants(there, ref):
+    login = there.login(f"platform.{ref.replace('/', '.')}", there.signer.sign(there.claims(ref)))
+    assert login.ok, login
+    (parcel,) = [each for each in parcels(there.graph) if f"{each.reader.namespace}/{each.reader.account}" == ref]
+    token = login.body["auth"]["client_token"]
+    paths = [*KEPT, "kv-bank-a/data/api-ms/rates-key", "kv-platform/metadata", "database-bank-a/creds/bank-a-trans-ledger"]
+    said = there.server.root("POST", "sys/capabilities", {"token": token, "paths": paths}).data
+    own = {f"kv-platform/data/{secret}" for secret in parcel.reader.secrets}
+    assert {path for path in paths if said[path] != ["deny"]} == own
+    assert all(said[path] == ["read"] for path in own)

