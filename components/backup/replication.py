@@ -4,7 +4,8 @@ Guarantees: the copy lies in a bucket of its own, locked as the original is, und
 does not need to answer for; deletions are not carried over; every version written from now on is. Relies on: both buckets'
 versions. Each region copies into the next one in the order of their codes, so every region holds the copies of exactly one.
 What S3 does not copy: objects from before the rule (S3 Batch Replication does that once), and what is a copy itself: logs that
-reach the evidence bucket by replication from their landing place have their second copy in the same region only.
+reach the evidence bucket by replication from their landing place have their second copy in the same region only, unless a job of
+S3 Batch Replication carries replicas over (docs/adr/0013-backups.md).
 """
 
 from collections.abc import Mapping, Sequence
