@@ -18,7 +18,7 @@ from components.settings.guardrails import GuardrailSettings, today
 from components.settings.identity import IdentitySettings
 from components.settings.images import ImagesSettings
 from components.settings.network import NetworkSettings, RegionSettings
-from components.settings.observability import ObservabilitySettings
+from components.settings.observability import AlertSettings, ObservabilitySettings
 from components.settings.runtime import RuntimeSettings
 from components.settings.siem import SiemSettings
 from components.settings.tenants import RESERVED_NAMESPACES, TenantSettings
@@ -78,6 +78,21 @@ class Settings(Model):
     access: AccessSettings = AccessSettings()
     """Who may call what."""
 
+    def deliverable(self) -> "Settings":
+        """The settings as they can stand now: before Vault is configured nobody could bring a receiver its key, so none is on."""
+        if self.vault.configured:
+            return self
+        watched, sinks = self.observability, self.siem.sinks
+        return self.model_copy(
+            update={
+                "observability": watched.model_copy(update={"alerts": AlertSettings()}),
+                "runtime": self.runtime.model_copy(update={"slack": None, "pagerduty": None}),
+                "siem": self.siem.model_copy(
+                    update={"sinks": {name: sink for name, sink in sinks.items() if name not in self.siem.tokens}}
+                ),
+            }
+        )
+
     def problems(self) -> Iterator[Problem]:
         yield from rules_platform.addresses(self)
         if self.home_region not in self.regions:
@@ -92,8 +107,10 @@ class Settings(Model):
         yield from rules_platform.copies_and_faults(self)
         yield from self._guardrails()
         yield from self._delivery()
+        yield from self._writers()
         if self.assurance == "high":
             yield from rules_platform.high_assurance(self)
+            yield from self._woken()
 
     def _guardrails(self) -> Iterator[Problem]:
         for name, exemption in sorted(self.guardrails.exemptions.items()):
@@ -118,3 +135,13 @@ class Settings(Model):
             yield Problem(("delivery", "gitops", "tenants", tenant), tenant, "there is no such tenant; declare it under tenants")
         if (self.delivery.gitops.enabled or self.delivery.scanning.enabled) and self.images.delivery is None:
             yield Problem(("images", "delivery"), None, "pin the images of delivery by digest; tags of a scanner have been moved")
+
+    def _writers(self) -> Iterator[Problem]:
+        for owner in sorted(set(self.vault.writers) - {*self.tenants, "platform"}):
+            yield Problem(("vault", "writers", owner), owner, "name a tenant, or platform for the platform's own secrets")
+
+    def _woken(self) -> Iterator[Problem]:
+        if not self.observability.alerts.pagerduty:
+            yield Problem(
+                ("observability", "alerts", "pagerduty"), False, "turn it on; with assurance high a page wakes somebody"
+            )
