@@ -16,7 +16,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview render policy test lint format bench bench-tenants bench-redaction lock docs ledger charts clean
+.PHONY: help setup preview render policy test test-vault lint format bench bench-tenants bench-redaction lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,8 +40,12 @@ policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, w
 
 test: lint ## Lint, types, the tools that the tests drive (built once, minutes), then every test
 	@$(PY) -m sandbox.engine
-	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import TOOLS; print(*sorted(TOOLS.keys() - {"pulumi"}))') > /dev/null
+	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import default_tools; print(*default_tools())') > /dev/null
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile
+
+test-vault: $(READY) ## The suites of Vault's server on HashiCorp's own, built once (ten minutes); make test asks OpenBao
+	@$(PY) -m sandbox.toolchain vault > /dev/null
+	@ZEROTRUST_SECRETS_SERVER=hashicorp $(PY) -m pytest -n $(JOBS) --dist loadfile tests/engine/test_vault_*.py
 
 lint: $(READY) ## Ruff, mypy, yamllint and the import contracts
 	@$(VENV)/bin/ruff check --quiet $(CODE)

@@ -42,6 +42,8 @@ class Tool:
     tags: str = ""
     ldflags: str = "-s -w"
     cgo: bool = False
+    default: bool = True
+    """Whether `make test` needs it; one that takes minutes for one more make of the same server has a target of its own."""
 
 
 TOOLS: Final[Mapping[str, Tool]] = {
@@ -106,8 +108,13 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/pulumi/pulumi/pkg/v3",
         ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
     ),
-    "vault": Tool(package="github.com/hashicorp/vault", module="github.com/hashicorp/vault"),
+    "vault": Tool(package="github.com/hashicorp/vault", module="github.com/hashicorp/vault", default=False),
 }
+
+
+def default_tools() -> tuple[str, ...]:
+    """The tools that every test needs, without the engine itself, which `sandbox.engine` prepares."""
+    return tuple(sorted(name for name, tool in TOOLS.items() if tool.default and name != "pulumi"))
 
 
 def cache_root() -> Path:

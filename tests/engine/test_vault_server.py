@@ -1,4 +1,7 @@
-"""The server's configuration, the ceremony, the audit devices and the snapshots, on running servers of both makes.
+"""The server's configuration, the ceremony, the audit devices and the snapshots, on a running server.
+
+Whose server it is the environment says (`sandbox.vault_server.MAKE`): OpenBao's by `make test`, HashiCorp's by `make test-vault`,
+where the ceremony is held to its end too, which needs the login by AWS that OpenBao has not.
 
 Does not prove: the KMS seal (another seal stands in its place), the Kubernetes registration, the way through the load balancer.
 """
@@ -23,10 +26,10 @@ from components.vault.audit import DEVICES
 from components.vault.provider import deployer_principal
 from components.vault.server import raft_config
 from sandbox.toolchain import ROOT
-from sandbox.vault_server import NOT_INITIALISED, VaultServer, hashicorp, openbao, vault_server
+from sandbox.vault_server import NOT_INITIALISED, VaultServer, openbao, selected, vault_server
 
 REGION = "eu-west-1"
-MAKES = ("openbao", "hashicorp")
+MAKE = "openbao" if selected() == openbao() else "hashicorp"
 Open = Callable[..., VaultServer]
 
 
@@ -62,19 +65,17 @@ def sealed_by_itself(tmp_path: Path, transit: dict[str, Any]) -> Iterator[Open]:
     """Starts servers with a seal of their own and the program's configuration, not initialised."""
     started: list[VaultServer] = []
 
-    def start(make: str, name: str = "server") -> VaultServer:
+    def start(name: str = "server") -> VaultServer:
         folder = tmp_path / name
         key = tmp_path / "seal.key"
         if not key.exists():
             key.write_bytes(os.urandom(32))
         seal = (
-            {"static": {"current_key_id": "one", "current_key": f"file://{key}"}} if make == "openbao" else {"transit": transit}
+            {"static": {"current_key_id": "one", "current_key": f"file://{key}"}} if MAKE == "openbao" else {"transit": transit}
         )
-        server = VaultServer(
-            binary=openbao() if make == "openbao" else hashicorp(), folder=folder, storage="raft", extra={"seal": seal}
-        )
+        server = VaultServer(binary=selected(), folder=folder, storage="raft", extra={"seal": seal})
         own = program_config(server)
-        if make == "openbao":
+        if MAKE == "openbao":
             own["unsafe_allow_api_audit_creation"] = True
         server.extra = own
         server.start()
@@ -129,34 +130,38 @@ def with_custodians(settings: Settings, keys: Mapping[str, str]) -> Settings:
     return settings.model_copy(update={"vault": settings.vault.model_copy(update={"custodians": dict(keys)})})
 
 
-def test_the_ceremony_leaves_shares_for_custodians_a_deployer_and_no_root_token(sealed_by_itself, settings, custodians, tmp_path):
-    public, decrypt = custodians
-    settings = with_custodians(settings, public)
-    server = sealed_by_itself("hashicorp")
-    assert server.health() == NOT_INITIALISED
-    done = hold(server, settings, tmp_path / "held")
-    assert done.returncode == 0, done.stderr
-    assert "root token revoked; done" in done.stdout
-    shares = {path.stem: path.read_text() for path in (tmp_path / "held/shares").glob("*")}
-    assert set(shares) == set(public)  # nothing else is left in the folder: no answer, no root token
-    opened = [decrypt(name, base64.b64decode(share)) for name, share in sorted(shares.items())]
-    assert len(set(opened)) == 3
-    # Two of three make a root token again; it sees what the ceremony made.
-    token = together(server, opened[:2])
-    role = server.ask("GET", "auth/aws/role/deployer", token=token).data
-    assert role["bound_iam_principal_arn"] == [deployer_principal(settings.account.deployer_role)]
-    assert (role["token_policies"], role["token_no_default_policy"], role["auth_type"]) == (["deployer"], True, "iam")
-    client = server.ask("GET", "auth/aws/config/client", token=token).data
-    assert client["iam_server_id_header_value"] == "vault.eu-west-1.dev.mycompany.internal"
-    assert client["access_key"] == ""
-    accessors = server.ask("LIST", "auth/token/accessors", token=token).data["keys"]
-    assert len(accessors) == 1, "the root token of the ceremony still lives"
-    # Held again: with nobody's token it looks and leaves; with the custodians' it finishes and revokes that as well.
-    again = hold(server, settings, tmp_path / "held")
-    assert (again.returncode, "initialised already" in again.stdout) == (0, True)
-    finished = hold(server, settings, tmp_path / "held", VAULT_TOKEN=token)
-    assert finished.returncode == 0, finished.stderr
-    assert server.ask("GET", "auth/token/lookup-self", token=token).status == 403
+if MAKE == "hashicorp":
+
+    def test_the_ceremony_leaves_shares_for_custodians_a_deployer_and_no_root_token(
+        sealed_by_itself, settings, custodians, tmp_path
+    ):
+        public, decrypt = custodians
+        settings = with_custodians(settings, public)
+        server = sealed_by_itself()
+        assert server.health() == NOT_INITIALISED
+        done = hold(server, settings, tmp_path / "held")
+        assert done.returncode == 0, done.stderr
+        assert "root token revoked; done" in done.stdout
+        shares = {path.stem: path.read_text() for path in (tmp_path / "held/shares").glob("*")}
+        assert set(shares) == set(public)  # nothing else is left in the folder: no answer, no root token
+        opened = [decrypt(name, base64.b64decode(share)) for name, share in sorted(shares.items())]
+        assert len(set(opened)) == 3
+        # Two of three make a root token again; it sees what the ceremony made.
+        token = together(server, opened[:2])
+        role = server.ask("GET", "auth/aws/role/deployer", token=token).data
+        assert role["bound_iam_principal_arn"] == [deployer_principal(settings.account.deployer_role)]
+        assert (role["token_policies"], role["token_no_default_policy"], role["auth_type"]) == (["deployer"], True, "iam")
+        client = server.ask("GET", "auth/aws/config/client", token=token).data
+        assert client["iam_server_id_header_value"] == "vault.eu-west-1.dev.mycompany.internal"
+        assert client["access_key"] == ""
+        accessors = server.ask("LIST", "auth/token/accessors", token=token).data["keys"]
+        assert len(accessors) == 1, "the root token of the ceremony still lives"
+        # Held again: with nobody's token it looks and leaves; with the custodians' it finishes and revokes that as well.
+        again = hold(server, settings, tmp_path / "held")
+        assert (again.returncode, "initialised already" in again.stdout) == (0, True)
+        finished = hold(server, settings, tmp_path / "held", VAULT_TOKEN=token)
+        assert finished.returncode == 0, finished.stderr
+        assert server.ask("GET", "auth/token/lookup-self", token=token).status == 403
 
 
 def together(server: VaultServer, shares: Sequence[str]) -> str:
@@ -174,7 +179,7 @@ def test_a_ceremony_that_stops_half_way_leaves_no_root_token_and_says_one_senten
 ):
     """The policy is no policy, which only the server can say, after the root token was made."""
     public, decrypt = custodians
-    server = sealed_by_itself("hashicorp")
+    server = sealed_by_itself()
     wrong = tmp_path / "wrong.hcl"
     wrong.write_text('path "sys/audit" { capabilities = ["everything"] }')
     done = hold(server, with_custodians(settings, public), tmp_path / "held", POLICY=str(wrong))
@@ -183,8 +188,13 @@ def test_a_ceremony_that_stops_half_way_leaves_no_root_token_and_says_one_senten
     assert "initialised; 3 shares" in done.stdout
     shares = sorted((tmp_path / "held/shares").iterdir())
     assert {path.suffix for path in shares} == {".share"}
-    token = together(server, [decrypt(path.stem, base64.b64decode(path.read_text())) for path in shares[:2]])
-    assert len(server.ask("LIST", "auth/token/accessors", token=token).data["keys"]) == 1, "the ceremony's root token still lives"
+    opened = [decrypt(path.stem, base64.b64decode(path.read_text())) for path in shares]
+    assert len(set(opened)) == 3
+    if MAKE == "hashicorp":  # OpenBao makes no root token from shares unless it is told to
+        token = together(server, opened[:2])
+        assert len(server.ask("LIST", "auth/token/accessors", token=token).data["keys"]) == 1, (
+            "the ceremony's root token still lives"
+        )
 
 
 @pytest.mark.parametrize(
@@ -201,7 +211,7 @@ def test_a_ceremony_that_stops_half_way_leaves_no_root_token_and_says_one_senten
 def test_a_ceremony_that_cannot_be_held_is_refused_before_anything_is_made(
     sealed_by_itself, settings, tmp_path, changed, sentence
 ):
-    server = sealed_by_itself("openbao")
+    server = sealed_by_itself()
     done = hold(server, settings, tmp_path / "held", **changed)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
@@ -209,9 +219,8 @@ def test_a_ceremony_that_cannot_be_held_is_refused_before_anything_is_made(
     assert server.health() == NOT_INITIALISED
 
 
-@pytest.mark.parametrize("make", MAKES)
-def test_the_servers_configuration_is_taken_and_speaks_tls_1_3_alone(sealed_by_itself, make):
-    server = sealed_by_itself(make)
+def test_the_servers_configuration_is_taken_and_speaks_tls_1_3_alone(sealed_by_itself):
+    server = sealed_by_itself()
     server.initialise()
     old = ssl.create_default_context(cafile=str(server.authority))
     old.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -220,14 +229,13 @@ def test_the_servers_configuration_is_taken_and_speaks_tls_1_3_alone(sealed_by_i
     assert server.ask("GET", "sys/metrics?format=prometheus").status == 200
     unknown = re.findall(r"unknown or unsupported field (\w+)", (server.folder / "server.log").read_text())
     # OpenBao locks no memory any more and says so.
-    assert unknown == (["disable_mlock"] if make == "openbao" else [])
+    assert unknown == (["disable_mlock"] if MAKE == "openbao" else [])
     # Nobody's token is asked for figures alone.
     assert server.ask("GET", "sys/mounts").status == 403
 
 
-@pytest.mark.parametrize("make", MAKES)
-def test_both_audit_devices_record_each_request_hashed_and_without_any_nothing_is_answered(sealed_by_itself, make):
-    server = sealed_by_itself(make)
+def test_both_audit_devices_record_each_request_hashed_and_without_any_nothing_is_answered(sealed_by_itself):
+    server = sealed_by_itself()
     server.initialise()
     folder = server.folder / "audit"
     folder.mkdir()
@@ -266,9 +274,8 @@ def _reopen(server: VaultServer) -> None:
     server.wait(lambda status: status == 200, "is not active")
 
 
-@pytest.mark.parametrize("make", MAKES)
-def test_a_snapshot_brings_back_everything_after_the_servers_data_is_gone(sealed_by_itself, tmp_path, make):
-    server = sealed_by_itself(make)
+def test_a_snapshot_brings_back_everything_after_the_servers_data_is_gone(sealed_by_itself, tmp_path):
+    server = sealed_by_itself()
     server.initialise()
     root = server.root_token
     server.root("PUT", "sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
