@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -70,6 +71,8 @@ def local(config: Mapping[str, Any], folder: Path, runtime: Path, ports: tuple[i
     wanted["runtime_config"]["file"] = str(runtime)
     wanted["ingester"]["wal"]["dir"] = str(folder / "wal")
     wanted["compactor"] |= {"working_directory": str(folder / "compactor"), "delete_request_store": "filesystem"}
+    # What it found is asked over its API, which the cluster's has not.
+    wanted["ruler"] |= {"enable_api": True, "poll_interval": "1s", "alertmanager_url": ""}
     wanted["ruler"] |= {"rule_path": str(folder / "rule-path"), "ring": ring, "storage": {"type": "local", "local": {}}}
     wanted["ruler"]["storage"]["local"]["directory"] = str(folder / "rules")
     wanted["frontend"] = {"address": "127.0.0.1"}
@@ -110,6 +113,13 @@ class Loki:
             raise LokiError(text)
         return sorted(value[1] for stream in json.loads(text)["data"]["result"] for value in stream["values"])
 
+    def alerts(self, tenant: str) -> dict[str, dict[str, Any]]:
+        """The ruler's alerts by name: as its API has them, with `state` and what fires."""
+        status, text = self.ask("/prometheus/api/v1/rules", tenant=tenant)
+        if status != 200:  # noqa: PLR2004
+            raise LokiError(text)
+        return {rule["name"]: rule for group in json.loads(text)["data"]["groups"] for rule in group["rules"]}
+
     def refuses(self, query: str) -> str | None:
         """Why Loki cannot read a query of LogQL; None when it can."""
         status, text = self.ask("/loki/api/v1/format_query", tenant="reader", query=query)
@@ -118,9 +128,18 @@ class Loki:
 
 @contextmanager
 def running(
-    config: Mapping[str, Any], runtime: Mapping[str, Any], progress: Callable[[str], None] = lambda _line: None
+    config: Mapping[str, Any],
+    runtime: Mapping[str, Any],
+    progress: Callable[[str], None] = lambda _line: None,
+    rules: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[Loki]:
     """A Loki with the platform's configuration on loopback, ready, ended afterwards.
+
+    Args:
+        config: The configuration.
+        runtime: Limits of the tenants.
+        progress: Told while the program is built.
+        rules: The ruler's files: by tenant, text by file name.
 
     Raises:
         LokiError: when it ends or is not ready in time.
@@ -130,6 +149,10 @@ def running(
     with tempfile.TemporaryDirectory() as scratch:
         folder, ports = Path(scratch), (free_port(), free_port())
         (folder / "rules").mkdir()
+        for tenant, files in rules.items():
+            (folder / "rules" / tenant).mkdir()
+            for name, text in files.items():
+                (folder / "rules" / tenant / name).write_text(text, encoding="utf-8")
         (folder / "runtime.yaml").write_text(yaml.safe_dump(dict(runtime)), encoding="utf-8")
         file = folder / "loki.yaml"
         file.write_text(yaml.safe_dump(local(config, folder, folder / "runtime.yaml", ports)), encoding="utf-8")

@@ -22,6 +22,7 @@ from components.observability.alert_rules import rule_objects
 from components.observability.dashboards import dashboard_objects
 from components.observability.dashboards_pages import pages
 from components.observability.grafana import grafana_values
+from components.observability.log_rules import rules_object
 from components.observability.loki import Loki, LokiArgs
 from components.observability.stores import bucket_policy, mesh_objects
 from components.observability.tempo import Tempo, TempoArgs
@@ -75,7 +76,7 @@ class Monitoring(Component, token="zerotrust:observability:Monitoring"):
         place = args.place
         rules = ObservabilityManifests(
             f"{name}-rules",
-            ManifestsArgs(objects=mesh_objects(place.graph, place.region), after=args.after),
+            ManifestsArgs(objects=(*mesh_objects(place.graph, place.region), rules_object(place.graph)), after=args.after),
             opts=self.child(),
         )
         behind = (*args.after, *rules.ready)

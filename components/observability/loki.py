@@ -20,6 +20,7 @@ from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import LOKI_PORT, LOKI_SERVICE, OBSERVABILITY_NAMESPACE, SERVICE_LABEL, service_host
 from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.observability.log_rules import volume
 from components.observability.stores import proxy_annotations, telemetry_tenants
 from components.settings.observability import TenantLogSettings
 
@@ -133,6 +134,7 @@ def _text(region: str, bucket: pulumi.Input[str]) -> pulumi.Input[str]:
 def chart_values(graph: Graph, *, region: str, bucket: pulumi.Input[str], storage_class: str) -> dict[str, Any]:
     """The chart's values. Beside the configuration it asks for parts of it once more, to check them at rendering."""
     settings = graph.settings.observability.logs
+    rules, mounted = volume(RULES)
     off = ("chunksCache", "gateway", "lokiCanary", "resultsCache", "ruler", "test")
     parts = ("backend", "read", "write")
     return {
@@ -167,6 +169,8 @@ def chart_values(graph: Graph, *, region: str, bucket: pulumi.Input[str], storag
                 {SERVICE_LABEL: LOKI_SERVICE, "app.kubernetes.io/component": "single-binary"}
             ),
             "resources": pod_resources("200m", "1Gi", memory_limit="2Gi"),
+            "extraVolumes": [rules],
+            "extraVolumeMounts": [mounted],
             "terminationGracePeriodSeconds": 300,  # what is in memory goes to the bucket first
             "persistence": {
                 "enabled": True,

@@ -17,7 +17,7 @@ from tests.support.program import changed
 from tests.unit.test_network_policies import graph_of
 
 DATA = changed("prod")
-DATA["observability"] = {"logs": {"tenants": {"audit": {"retention_days": 366}}}}
+DATA["observability"] = {**DATA.get("observability", {}), "logs": {"tenants": {"audit": {"retention_days": 366}}}}
 GRAPH = graph_of(DATA)
 REGION = GRAPH.regions[0]
 CONFIG = loki_config(region=REGION, bucket="clearing-prod-logs")
