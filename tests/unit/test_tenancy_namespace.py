@@ -123,6 +123,10 @@ def test_a_container_that_states_nothing_is_bounded_and_no_default_undercuts_wha
 def needed(graph: Graph, tenant: str) -> dict[str, int]:
     """What the compiled objects of a tenant ask for while every workload rolls: from the pods, not from the settings' rule."""
     total = {"cpu": 0, "memory": 0, "pods": 0, "storage": 0}
+    archivers = {
+        each["metadata"]["name"]: each["spec"]["instanceSidecarConfiguration"]["resources"]
+        for each in kinds(tenant_archives(graph, HOME, tenant), "ObjectStore")
+    }
 
     def add(count: int, cpu: int, memory: int) -> None:
         total["pods"] += count
@@ -175,10 +179,6 @@ def needed(graph: Graph, tenant: str) -> dict[str, int]:
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_quota_that_the_compiled_pods_need_to_the_last_unit_loads_and_one_less_does_not(stack, tenant):
     need = needed(graph_of(changed(stack)), tenant)
-    archivers = {
-        each["metadata"]["name"]: each["spec"]["instanceSidecarConfiguration"]["resources"]
-        for each in kinds(tenant_archives(graph, HOME, tenant), "ObjectStore")
-    }
     exact = {
         "cpu": f"{need['cpu']}m",
         "memory": f"{need['memory']}Mi",
