@@ -11,6 +11,7 @@ import pytest
 
 from components.chaos.game_days import every_game_day
 from components.chaos.mesh import mesh_objects as chaos_objects
+from components.chaos.workflow import region_objects as chaos_book
 from components.chaos.workflow import workflow
 from components.cni.policies_backup import backup_policies
 from components.graph.model import Graph
@@ -20,7 +21,10 @@ from components.observability.dashboards import queries
 from components.observability.dashboards_pages import pages
 from components.observability.stores import mesh_objects
 from components.settings import load
+from components.tenancy.namespace import namespace_objects, platform_namespaces
+from sandbox.apiclient import ApiServer
 from sandbox.prometheus import running
+from tests.support.objects import refusal, settled
 from tests.support.program import changed
 
 REGION = "eu-west-1"
@@ -72,6 +76,28 @@ def test_every_query_of_a_dashboard_is_answered_and_one_that_cannot_be_read_is_n
         assert {query: answer for query in wanted if (answer := server.query(query))[0] != 200} == {}
         assert server.query("sum(rate(up[5m])")[0] == 400
     assert wanted
+
+
+def test_the_server_takes_what_a_cluster_with_game_days_has_more(api_server: ApiServer, graph):
+    wanted = [
+        *(each for each in platform_namespaces(graph.settings) if each["metadata"]["name"] == CHAOS_NAMESPACE),
+        *(each for each in namespace_objects(graph, REGION, "bank-a") if each["kind"] == "Namespace"),
+        *chaos_objects(graph),
+        *chaos_book(graph, REGION),
+        *(each for each in registrations(graph, REGION) if CHAOS_NAMESPACE in each["metadata"]["name"]),
+    ]
+    settled(api_server, wanted)
+    kinds = {each["kind"] for each in wanted}
+    assert kinds >= {
+        "AuthorizationPolicy",
+        "ClusterSPIFFEID",
+        "ConfigMap",
+        "Namespace",
+        "PeerAuthentication",
+        "PodMonitor",
+        "Sidecar",
+    }
+    assert [said for each in wanted if (said := refusal(api_server, each))] == []
 
 
 def test_the_mesh_the_network_and_the_identities_let_the_controller_ask_exactly_this(graph):

@@ -10,8 +10,18 @@ import pytest
 import yaml
 
 from components.assembly.place import Bucket, Buckets, ClusterPlace
+from components.cni.policies_observability import SCRAPED
+from components.cni.policies_telemetry import telemetry_policies
 from components.context import RegionContext
-from components.graph.names import NODE_TELEMETRY_NAMESPACE
+from components.graph.names import (
+    NAMESPACE_LABEL,
+    NODE_TELEMETRY_NAMESPACE,
+    OBSERVABILITY_NAMESPACE,
+    PROXY_METRICS_PORT,
+    SERVICE_LABEL,
+)
+from components.identity import registration
+from components.identity.spire import METRICS_PORT, Datastore, TrustDomainArgs, chart_values
 from components.observability import alert_routing, grafana, loki, prometheus, tempo
 from components.observability.stores import CREDENTIAL_AGENT, bucket_policy
 from tests.support.charts import unknown
@@ -163,3 +173,46 @@ def test_the_assembly_gives_the_same_values():
     }.items():
         object.__setattr__(place, key, value)
     assert stack_values(place, alert_routing.Delivery()) == VALUES["kube-prometheus-stack"]
+
+
+def monitors() -> dict[str, dict[str, Any]]:
+    """What scrapes the parts without a monitor of their chart's, by name."""
+    return {each["metadata"]["name"]: each["spec"] for each in prometheus.core_monitors()}
+
+
+def test_every_meshed_part_of_the_telemetry_is_scraped_at_its_proxy():
+    accounts = {
+        each["spec"]["podSelector"]["matchLabels"][SERVICE_LABEL]
+        for each in registration.region_objects(GRAPH, REGION)
+        if each["spec"]["namespaceSelector"]["matchLabels"] == {NAMESPACE_LABEL: OBSERVABILITY_NAMESPACE}
+    }
+    [chosen] = monitors()["telemetry"]["selector"]["matchExpressions"]
+    # Alertmanager has an identity for Vault alone: it stands outside the mesh.
+    assert set(chosen["values"]) == accounts - {"alertmanager"}
+    opened = {name for name, pods, ports in SCRAPED if pods.namespace == OBSERVABILITY_NAMESPACE and PROXY_METRICS_PORT in ports}
+    collectors = {"collectors", "audit-reader"}
+    own = {each.name.removeprefix("scraped-") for each in telemetry_policies(GRAPH, REGION) if each.name.startswith("scraped-")}
+    assert opened == {"grafana", "loki", "prometheus", "tempo"}
+    assert collectors <= own
+
+
+@pytest.mark.parametrize("part", ["server", "agent"])
+def test_spire_is_asked_at_the_port_that_its_chart_declares(part):
+    [endpoint] = monitors()[f"spire-{part}"]["podMetricsEndpoints"]
+    values = chart_values(
+        TrustDomainArgs(
+            context=RegionContext(organization="o", environment="prod", region=REGION, account="444455556666", tags={}),
+            settings=GRAPH.settings.identity,
+            trust_domain=GRAPH.trust_domain(REGION),
+            cluster_name="c",
+            federated=True,
+            datastore=Datastore(host="h", database="d", user="u", client_secret="s"),  # noqa: S106 - a name
+            storage_class="encrypted",
+            after=(),
+        )
+    )
+    # Both templates of the chart: `name: prom`, with either of the two switches.
+    assert endpoint["port"] == "prom"
+    assert values[f"spire-{part}"]["telemetry"]["prometheus"]["enabled"] is True
+    assert values["spire-agent"]["telemetry"]["prometheus"]["port"] == METRICS_PORT
+    assert {ports for name, _, ports in SCRAPED if name == f"spire-{part}"} == {(METRICS_PORT,)}
