@@ -28,8 +28,9 @@ def admission_page() -> str:
         for control, what, engine, scope, files, exempt in sorted(admission_table(graph_of(DRAWN)), key=lambda each: each[2])
     ]
     text = (
-        "Who refuses and who fills in, and why it is split so: [guardrails](../guardrails.md). Exempt are the namespaces that\n"
-        f"`guardrails.exemptions` of `Pulumi.{DRAWN}.yaml` names; each with a reason, an approver and a last day.\n"
+        "Who refuses and who fills in, and why it is split so: [guardrails](../guardrails.md). Exempt are namespaces, service\n"
+        "accounts, and the folders of the node that an account may mount, by `guardrails.exemptions` of\n"
+        f"`Pulumi.{DRAWN}.yaml`; each with a reason, an approver and a last day.\n"
     )
     return f"# Admission\n\n{GENERATED}\n\n{text}\n{table(('control', 'what', 'by', 'where', 'files', 'exempt'), rows)}\n"
 

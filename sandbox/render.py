@@ -27,6 +27,10 @@ from sandbox.toolchain import ROOT, ToolError
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 CLUSTER_SCOPE: Final = "_cluster"
 RELEASES: Final = "_releases"
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+"""The key by which the engine's protocol marks a value that is not plain: a secret, an asset, a reference."""
+SEALED: Final = "[secret]"
+FIELDS: Final = ("data", "stringData")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +57,19 @@ def region_of(provider: str) -> str:
     return found.group(1)
 
 
+def _sealed(value: Any) -> bool:
+    return isinstance(value, Mapping) and SIGNATURE in value
+
+
 def whole_numbers(value: Any) -> Any:
-    """The value with integers where the engine's protocol, which knows one kind of number, has 443.0 for 443."""
+    """The value with integers where the engine's protocol, which knows one kind of number, has 443.0 for 443.
+
+    What the engine keeps secret is `[secret]` here; a Secret's fields that are secret as a whole are left empty.
+    """
+    if _sealed(value):
+        return SEALED
     if isinstance(value, Mapping):
-        return {key: whole_numbers(item) for key, item in value.items()}
+        return {key: {} if key in FIELDS and _sealed(item) else whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
         return [whole_numbers(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

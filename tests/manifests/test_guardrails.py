@@ -178,7 +178,7 @@ PODS: dict[str, tuple[set[str], Change]] = {
     "host network": ({"host-namespaces"}, lambda pod: pod["spec"].update(hostNetwork=True)),
     "host processes": ({"host-namespaces"}, lambda pod: pod["spec"].update(hostPID=True)),
     "host memory": ({"host-namespaces"}, lambda pod: pod["spec"].update(hostIPC=True)),
-    "shared processes": ({"host-namespaces"}, lambda pod: pod["spec"].update(shareProcessNamespace=True)),
+    "shared processes": ({"shared-processes"}, lambda pod: pod["spec"].update(shareProcessNamespace=True)),
     "SPIRE's sockets": ({"host-files"}, volume(hostPath={"path": "/run/spire/agent-sockets"})),
     "a foreign driver": ({"host-files"}, volume(csi={"driver": "other.example"})),
     "root's group": ({"non-root"}, lambda pod: pod["spec"]["securityContext"].update(fsGroup=0)),
@@ -208,8 +208,8 @@ def plain() -> dict[str, Any]:
 
 
 @cache
-def verdicts() -> dict[str, frozenset[str]]:
-    """Every weakened pod in one run: its name → kinds of the constraints that refuse it."""
+def weakened() -> dict[str, dict[str, Any]]:
+    """Name of the weakening → the pod; `plain` is the one that is weakened. Do not change what you get."""
     offered: dict[str, dict[str, Any]] = {"plain": copy.deepcopy(plain())}
     for name, (_, change) in PODS.items():
         offered[name] = copy.deepcopy(plain())
@@ -223,6 +223,13 @@ def verdicts() -> dict[str, frozenset[str]]:
                 change(container)
     for number, pod in enumerate(offered.values()):
         pod["metadata"]["name"] = f"pod-{number}"
+    return offered
+
+
+@cache
+def verdicts() -> dict[str, frozenset[str]]:
+    """Every weakened pod in one run: its name → kinds of the constraints that refuse it."""
+    offered = weakened()
     spaces = all_of("Namespace", objects_of("prod")[REGION])
     said = gator.judge(rules(graph_of("prod"), REGION), [*spaces, *offered.values()])
     names = {f"Pod {TENANT}/pod-{number}": name for number, name in enumerate(offered)}

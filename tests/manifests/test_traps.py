@@ -55,6 +55,11 @@ def given(stack: str, defaults: str) -> Iterator[dict[str, Any]]:
 
 def injected(stack: str, scratch: Path, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """`namespace/name` → pod spec after injection, as istiod with these values would do it."""
+    return {name: template["spec"] for name, template in injected_templates(stack, scratch, values).items()}
+
+
+def injected_templates(stack: str, scratch: Path, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`namespace/name` → pod template after injection."""
     charted = render(chart_dirs()["istiod"], "istiod", "istio-system", values, api_versions=["monitoring.coreos.com/v1"])
     about = {one["metadata"]["name"]: one["data"] for one in all_of("ConfigMap", charted)}
     (istiod,) = all_of("Deployment", charted)
@@ -78,7 +83,7 @@ def injected(stack: str, scratch: Path, values: Mapping[str, Any]) -> dict[str, 
     environment = {"HOME": str(scratch), "ENABLE_NATIVE_SIDECARS": told["ENABLE_NATIVE_SIDECARS"]}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=SECONDS)
     found = [one for one in yaml.safe_load_all(done.stdout) if one]
-    return {f"{one['metadata']['namespace']}/{one['metadata']['name']}": one["spec"]["template"]["spec"] for one in found}
+    return {f"{one['metadata']['namespace']}/{one['metadata']['name']}": one["spec"]["template"] for one in found}
 
 
 def mistakes(pods: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from sandbox.lifecycle import lifecycle
-from sandbox.render import CLUSTER_SCOPE, RELEASE, RELEASES, Rendered, of_state, region_of, rendered, write
+from sandbox.render import CLUSTER_SCOPE, RELEASE, RELEASES, SEALED, SIGNATURE, Rendered, of_state, region_of, rendered, write
 from sandbox.session import ROOT, Place, program_file, program_of
 from tests.support.objects import EXAMPLE, rendered_of
 
@@ -25,6 +25,15 @@ def test_a_region_is_read_from_the_providers_name_with_its_id_or_without(provide
 def test_an_object_that_names_no_cluster_is_refused(provider):
     with pytest.raises(ValueError, match="names no region"):
         rendered("kubernetes:core/v1:ConfigMap", LIMITS, provider)
+
+
+def test_what_the_engine_keeps_secret_is_in_no_file():
+    sealed = {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "value": '"hunter2"', "ciphertext": "djE6"}
+    about = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own", "namespace": "velero"}}
+    whole = rendered("kubernetes:core/v1:Secret", {**about, "stringData": sealed}, PROVIDER)
+    assert whole.body == {**about, "stringData": {}}
+    one = rendered("kubernetes:core/v1:Secret", {**about, "stringData": {"password": sealed}}, PROVIDER)
+    assert one.body["stringData"] == {"password": SEALED}
 
 
 def test_files_stand_by_region_namespace_kind_and_name(tmp_path: Path):
