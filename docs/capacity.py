@@ -147,7 +147,8 @@ def _placed(above: list[Mapping[str, Any]]) -> Where:
     return "system" if any(dict(each.get("nodeSelector") or {}) == dict(SYSTEM_NODES) for each in above) else "workload"
 
 
-def _of_release(release: Registered, proxy: tuple[int, int]) -> Iterator[Asked]:
+def of_release(release: Registered, proxy: tuple[int, int]) -> Iterator[Asked]:
+    """What a chart's values ask for; `proxy` is added to each pod of its own."""
     values, chart = release.inputs["values"], release.inputs["chart"].rsplit("/", 1)[-1]
     for path, found in _requests(values):
         key = (chart, ".".join(path))
@@ -218,7 +219,7 @@ def asked(recording: Recording, region: str) -> tuple[Asked, ...]:
         namespace = each.inputs.get("namespace") or (each.inputs.get("metadata") or {}).get("namespace")
         beside = proxy if namespace in meshed else (0, 0)
         if each.type == RELEASE:
-            found += _of_release(each, beside)
+            found += of_release(each, beside)
         elif each.type.startswith("kubernetes:apps/v1:"):
             labels = each.inputs["spec"]["template"]["metadata"].get("labels") or {}
             found.append(_of_pods(each, (0, 0) if labels.get("sidecar.istio.io/inject") == "false" else beside))

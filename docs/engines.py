@@ -145,7 +145,7 @@ ENGINES: Final = (
         name="HashiCorp Vault",
         pinned="tools/vault/go.mod",
         package="github.com/hashicorp/vault",
-        judges="the server's configuration, the ceremony, audit devices and snapshots",
+        judges="the same once more: not in `make test`, `make test-vault` asks it",
         tests=("tests/engine/test_vault_server.py",),
     ),
     Engine(
@@ -163,6 +163,14 @@ ENGINES: Final = (
         package="github.com/prometheus/prometheus",
         judges="each alert fires when it should and not otherwise; every query of dashboards and game days",
         tests=("tests/manifests/test_monitoring_rules.py", "tests/manifests/test_monitoring_dashboards.py"),
+    ),
+    Engine(
+        layer="metrics",
+        name="Prometheus",
+        pinned="tools/prometheus/go.mod",
+        package="github.com/prometheus/prometheus",
+        judges="what its HTTP interface answers to a game day's conditions, and what the gate makes of it",
+        tests=("tests/manifests/test_game_day_gate.py",),
     ),
     Engine(
         layer="metrics",

@@ -144,10 +144,14 @@ def component_classes() -> list[type[Component]]:
     return sorted(found, key=lambda cls: cls.token)
 
 
+def _init(cls: type[Component]) -> ast.FunctionDef:
+    return next(each for each in class_node(cls).body if isinstance(each, ast.FunctionDef) and each.name == "__init__")
+
+
 def _component(cls: type[Component]) -> str:
     signature = inspect.signature(cls.__init__).parameters
-    argument = next(parameter for name, parameter in signature.items() if name not in {"self", "name", "opts"})
-    args: type = argument.annotation
+    takes = [parameter for name, parameter in signature.items() if name not in {"self", "name", "opts"}]
+    args: type = takes[0].annotation
     module = inspect.getmodule(cls)
     doc = " ".join((cls.__doc__ or "").split())
     parts = [f"### `{cls.token}`\n", f"{doc} In `{cls.__module__.replace('.', '/')}.py`.\n"]
@@ -157,6 +161,11 @@ def _component(cls: type[Component]) -> str:
         parts.append(f"Relies on:{' ' + ' '.join(relies[1].split())}\n")
     if args is Settings:
         parts.append("Takes the [settings](settings.md).\n")
+    elif takes[0].name != "args":
+        written = {each.arg: each.annotation for each in _init(cls).args.kwonlyargs}
+        rows = [row(f"`{name}`", f"`{ast.unparse(kind).replace('pulumi.', '')}`") for name, kind in written.items() if kind]
+        rows = [each for each in rows if not each.startswith("| `opts`")]
+        parts.append(table(("argument", "type"), rows) + "\n")
     else:
         rows = [
             row(

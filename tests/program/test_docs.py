@@ -195,9 +195,13 @@ def test_without_its_edges_a_graph_has_nothing_of_its_own_left_to_enforce():
     assert not own & left
 
 
+TURNED_OFF = {"chaos-mesh"}
+"""Charts that no shipped stack installs, since the setting that does is off in both."""
+
+
 def test_every_pinned_chart_has_a_component_that_installs_it():
     rows = re.findall(r"^\| `([a-z-]+)` .* \| (.*) \|$", pages()["docs/reference/charts.md"], re.MULTILINE)
-    assert {name for name, by in rows if by.startswith("`zerotrust:")} == set(pins())
+    assert {name for name, by in rows if by.startswith("`zerotrust:")} == set(pins()) - TURNED_OFF
 
 
 def test_every_engine_named_is_pinned():
