@@ -22,7 +22,7 @@ from sandbox.certificates import Authority
 from sandbox.vault_apply import TABLE, Applied, calls_of
 from sandbox.vault_server import VaultServer, VaultServerError, selected, vault_server
 from tests.support.monitor import Registered, record
-from tests.support.vault_world import Signer, discovery, graph_of, registered, tree
+from tests.support.vault_world import Signer, discovery, graph_of, registered, tree, with_files
 
 Paths = list[tuple[str, str]]
 
@@ -39,15 +39,15 @@ def everything() -> list[Registered]:
     return [*own, *registered(graph_of(tree()))]
 
 
-def local(keys: tuple[str, str], folder: Path, type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
+def local(keys: tuple[str, Authority], folder: Path, type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """What differs on one machine: where keys are published, and where the audit file lies."""
     if "jwksUrl" in inputs:
-        return {**inputs, "jwksUrl": keys[0], "jwksCaPem": keys[1]}
+        return {**inputs, "jwksUrl": keys[0], "jwksCaPem": keys[1].certificate.read_text()}
     if "kubernetesHost" in inputs:  # no pod of a cluster, so no files of its account
-        return {**inputs, "disableLocalCaJwt": True, "kubernetesCaCert": keys[1]}
+        return {**inputs, "disableLocalCaJwt": True, "kubernetesCaCert": keys[1].certificate.read_text()}
     if type_.endswith(":Audit") and inputs["options"]["file_path"] != "stdout":
         return {**inputs, "options": {**inputs["options"], "file_path": str(folder / "audit.log")}}
-    return inputs
+    return with_files(keys[1], inputs)
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,12 @@ def server(tmp_path_factory) -> Iterator[VaultServer]:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory) -> Iterator[tuple[str, str]]:
+def keys(tmp_path_factory) -> Iterator[tuple[str, Authority]]:
     """Where keys are published, and by whose authority: a login is not set up before it has fetched some."""
     authority = Authority(tmp_path_factory.mktemp("keys") / "authority")
     public, private = authority.signing_key("authority")
     with discovery(authority, Signer(key_id="authority", public=public, private=private)) as url:
-        yield url, authority.certificate.read_text()
+        yield url, authority
 
 
 @pytest.fixture(scope="module")

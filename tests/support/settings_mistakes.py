@@ -209,5 +209,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "retention CloudWatch has not": ({"audit/log_retention_days": 1000}, "audit.log_retention_days", "CloudWatch"),
     "account too short": ({"account/id": "123"}, "account.id", "12 digits"),
     "missing account": ({"account/id": ...}, "account.id", "required"),
+    "nobody is woken with high assurance": (
+        {"observability/alerts/pagerduty": False},
+        "observability.alerts.pagerduty",
+        "turn it on",
+    ),
+    "writer of nobody": ({"vault/writers/bank-x": {"group": "g"}}, "vault.writers.bank-x", "name a tenant, or platform"),
+    "writers by a pattern": ({"vault/writers/bank-a": {"group": "bank-*"}}, "vault.writers.bank-a.group", "without a pattern"),
     "yes for true": ({"account/guards": {"guardduty": "yes"}}, "account.guards.guardduty", "true or false"),
 }

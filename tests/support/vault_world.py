@@ -129,6 +129,16 @@ def discovery(authority: Authority, *signers: Signer) -> Iterator[str]:
         server.server_close()
 
 
+def with_files(authority: Authority, inputs: dict[str, Any]) -> dict[str, Any]:
+    """A database's connection with files that are some, where the test has no database: HashiCorp's server reads them at once."""
+    database = inputs.get("postgresql", {})
+    if database.get("tlsCa") != NOBODY.authority:
+        return inputs
+    certificate, key = (path.read_text() for path in authority.server("client"))
+    files = {"tlsCa": authority.certificate.read_text(), "tlsCertificate": certificate, "privateKey": key}
+    return {**inputs, "postgresql": {**database, **files}}
+
+
 Clients = Mapping[str, ClientFiles]
 NOBODY = ClientFiles(authority="ca", certificate="certificate", key="key")
 
@@ -221,7 +231,7 @@ def world(
         def local(type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
             if "jwksUrl" in inputs:
                 inputs = {**inputs, "jwksUrl": url, "jwksCaPem": authority.certificate.read_text()}
-            return change(type_, inputs)
+            return change(type_, with_files(authority, inputs))
 
         made = World(
             server=server,

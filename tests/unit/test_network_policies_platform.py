@@ -13,7 +13,7 @@ from components.cni.objects import NAMESPACES, region_objects
 from components.cni.policies import Flow, Hosts, Lookups, Networks, Pods, Policy
 from components.cni.policies_cilium import default_deny, impostor
 from components.cni.policies_platform import WEBHOOKS
-from components.graph.names import CLUSTER_DOMAIN, GATEWAYS, NAMESPACE_LABEL, PLATFORM_NAMESPACES
+from components.graph.names import CLUSTER_DOMAIN, GATEWAYS, NAMESPACE_LABEL, PLATFORM_NAMESPACES, SERVICE_LABEL
 from components.manifests import Manifest
 from components.network.addresses import subnet_cidr
 from tests.support.program import STACKS, changed
@@ -244,7 +244,7 @@ def test_the_api_server_reaches_every_webhook_by_identity_and_by_the_networks_of
         assert [peer["ipBlock"]["cidr"] for peer in baseline["ingress"][0]["from"]] == intra
 
 
-def test_no_service_reaches_the_platform_beside_istiod_and_dns():
+def test_no_service_reaches_the_platform_beside_istiod_dns_the_collector_and_if_it_fetches_vault():
     graph = shipped("dev")
     found = everything(graph, "eu-west-1")
     subjects = {
@@ -252,15 +252,20 @@ def test_no_service_reaches_the_platform_beside_istiod_and_dns():
         for each in found.values()
         if each["kind"] == "NetworkPolicy" and each["metadata"]["namespace"] in NAMESPACES
     }
-    ports = (53, 443, 5432, 6379, 8000, 8080, 8081, 8443, 9443, 10250, 15012, 15017, 15021)
-    caller = pod(graph.workloads["bank-a/frontend"])
-    reached = {
-        (namespace, port)
-        for namespace, labels in subjects
-        for port in ports
-        if labels and all(allowed(found, "CiliumNetworkPolicy", caller, Pod(namespace, labels, "any"), port)[:1])
-    }
-    assert reached == {("istio-system", 15012), ("kube-system", 53)}
+    ports = (53, 443, 4317, 5432, 6379, 8000, 8080, 8081, 8200, 8201, 8443, 9443, 10250, 15012, 15017, 15021)
+    fetching = {ref for ref, workload in graph.workloads.items() if graph.fetches(workload)}
+    assert fetching < set(graph.workloads)  # both kinds are there
+    assert fetching
+    for ref, workload in graph.workloads.items():
+        reached = {
+            (namespace, port)
+            for namespace, labels in subjects
+            for port in ports
+            for account in ("any", dict(labels).get(SERVICE_LABEL, "any"))
+            if labels and all(allowed(found, "CiliumNetworkPolicy", pod(workload), Pod(namespace, labels, account), port)[:1])
+        }
+        vault = {("vault", 8200)} if ref in fetching else set()
+        assert reached == {("istio-system", 15012), ("kube-system", 53), ("observability", 4317)} | vault, ref
 
 
 def test_karpenter_the_private_authority_and_keycloak_have_rules_only_where_they_run():
