@@ -16,7 +16,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview render policy test test-vault lint format bench bench-tenants bench-redaction lock docs ledger charts clean
+.PHONY: help setup preview render policy test test-fast test-vault lint format bench bench-tenants bench-redaction lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test: lint ## Lint, types, the tools that the tests drive (built once, minutes),
 	@$(PY) -m sandbox.engine
 	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import default_tools; print(*default_tools())') > /dev/null
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile
+
+test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.py); the tools must stand, make test builds them
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
 test-vault: $(READY) ## The suites of Vault's server on HashiCorp's own, built once (ten minutes); make test asks OpenBao
 	@$(PY) -m sandbox.toolchain vault > /dev/null

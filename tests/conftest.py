@@ -1,0 +1,42 @@
+"""Which suites are slow: `make test-fast` leaves them out, `make test` runs everything.
+
+Slow is what starts the engine's whole program again and again, drives an enforcing engine over every pair of workloads, or
+searches at random. Named here in one place, by file, so that a suite is marked or not as a whole.
+"""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SLOW = (
+    "engine/",
+    "manifests/test_attacks.py",
+    "manifests/test_cilium_engine.py",
+    "manifests/test_cilium_second_opinions.py",
+    "manifests/test_equivalence",
+    "manifests/test_guardrails_floor.py",
+    "manifests/test_istio_engine.py",
+    "manifests/test_mesh_verdicts.py",
+    "manifests/test_network_engine.py",
+    "manifests/test_telemetry_redaction.py",
+    "policy/test_fuzz.py",
+    "policy/test_scale.py",
+    "program/test_controls.py",
+    "program/test_lifecycle.py",
+    "program/test_regions.py",
+    "unit/test_decision_graphs.py",
+    "unit/test_mesh_properties.py",
+)
+"""Folders and files, or how their names begin, below tests/."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test of a slow suite, and refuses an entry that has no file any more."""
+    gone = [entry for entry in SLOW if not list(HERE.glob(f"{entry}*"))]
+    if gone:
+        msg = f"tests/conftest.py names suites that are not there: {', '.join(gone)}"
+        raise pytest.UsageError(msg)
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
