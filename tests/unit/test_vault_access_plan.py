@@ -1,14 +1,22 @@
 """The graph compiled for Vault: what is registered, and what a change of the settings does and does not touch."""
 
 import copy
+import re
 
 import pytest
 
+from components.assembly.platform_secrets import deliveries, parcels
+from components.graph.readers import platform_readers
+from components.observability.alert_routing import alertmanager_config
+from components.observability.telemetry.sinks import authenticators
+from components.runtime.rules import BESIDE
+from components.runtime.sidekick import sidekick_objects
 from components.tenancy.postgres import access_statements, host_rules
 from components.tenancy.stores import postgres_of
 from components.vault.access_plan import vault_access, vault_table
 from components.vault.database import CONNECTIONS
 from components.vault.delivery import delivery, templates
+from components.vault.platform_delivery import platform_delivery
 from components.vault.policies import Rule
 from sandbox.vault_apply import ApplyError, calls_of
 from tests.support.monitor import Registered
@@ -102,6 +110,42 @@ def test_sidecars_are_hardened_pinned_and_share_the_login_with_nobody():
         assert "@sha256:" in container["image"]
     assert {mount["name"] for mount in made.mounts} == {"vault-files"}
     assert all("emptyDir" not in volume or volume["emptyDir"]["medium"] == "Memory" for volume in made.volumes)
+
+
+def test_detection_knows_what_runs_in_the_sidecars():
+    """By the words they are started and probed with; `test` is the shell's own and starts nothing."""
+    graph = graph_of(tree())
+    for container in delivery(graph, REGION, graph.workloads["bank-a/trans-ms"]).containers:
+        started = container.get("command", [container["name"]])[0]  # the helper's image starts itself
+        probe = container.get("startupProbe", {}).get("exec", {}).get("command", [])
+        words = {started, *(word.rpartition("/")[2] for word in probe[:1])}
+        assert words == set(BESIDE[container["name"]])
+        assert {piece.split()[0] for piece in " ".join(probe[2:]).split(" && ") if piece} <= {"test"}
+
+
+def test_each_part_of_the_platform_looks_for_its_secrets_where_its_agent_writes_them():
+    graph = graph_of(tree())
+    files = {parcel.reader.account: set(parcel.files) for parcel in parcels(graph)}
+    told = str(alertmanager_config(graph.settings.observability.alerts, environment="dev", region=REGION))
+    assert files["alertmanager"] == set(re.findall(r"'\w+_file': '([^']+)'", told))
+    tokens = authenticators(graph.settings.siem, REGION)
+    assert files["telemetry-gateway"] == {each["filename"] for each in tokens.values()}
+    brought = {parcel.reader.account: platform_delivery(graph, REGION, parcel) for parcel in parcels(graph)}
+    _, events, _ = deliveries(brought)
+    (pod,) = [each["spec"]["template"]["spec"] for each in sidekick_objects(graph, events) if each["kind"] == "Deployment"]
+    assert files["falcosidekick"] == {pod["containers"][0]["args"][1]}
+    for each in brought.values():
+        assert {mount["name"] for mount in each.mounts} <= {volume["name"] for volume in each.volumes}
+        assert {"name": "spiffe-workload-api", "csi": {"driver": "csi.spiffe.io", "readOnly": True}} in each.volumes
+
+
+def test_before_vault_is_configured_nobody_of_the_platform_reads_and_nothing_is_on_that_would():
+    wanted = tree()
+    assert len(platform_readers(graph_of(wanted).settings)) == 3
+    wanted["vault"]["configured"] = False
+    settings = graph_of(wanted).settings
+    assert platform_readers(settings) == ()
+    assert (settings.observability.alert_hosts, settings.runtime.output_hosts, settings.siem.sinks) == ((), (), {})
 
 
 def test_what_the_table_does_not_know_is_refused():
