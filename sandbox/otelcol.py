@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 LOOPBACK: Final = "127.0.0.1"
-_ENVIRONMENT: Final = {"MY_POD_IP": LOOPBACK, "OTEL_K8S_NODE_NAME": "node-1", "GOMAXPROCS": "2"}
+_NOBODY: Final = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "nobody",  # pragma: allowlist secret
+}
+"""What signs for AWS asks for credentials when it is checked; no address of a machine's metadata is asked."""
+_ENVIRONMENT: Final = {"MY_POD_IP": LOOPBACK, "OTEL_K8S_NODE_NAME": "node-1", "GOMAXPROCS": "2", **_NOBODY}
 _DEADLINE_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 0.05

@@ -35,6 +35,14 @@ BENIGN = (
         "retry in 30s (attempt 2 of 5)",
     ),
 )
+HARMLESS = {
+    "envoy": [FORMATS["envoy"]("orders")],
+    "java": [FORMATS["java"](f"{PEER} may not post")],
+    "nginx": [FORMATS["nginx"]("orders").replace("curl/8.9", PEER)],
+    "structured": [FORMATS["structured"](f"{SELF} asked by {PEER}")],
+    "syslog": [FORMATS["syslog"](f"{SELF} up")],
+}
+"""Lines with an identity and no secret, by format."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +68,9 @@ def piped(collector: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         texts = [form(one.phrase) for told, one in planted() if told == name]
         write_pod(folder / "logs", "bank-a", name, [*texts, LAST], broken_at=90 if place % 2 else 0)
     write_pod(folder / "logs", "bank-a", "benign", [*(f"INFO {PEER} {one}" for one in benign()), LAST])
-    return through(collector, folder, folder / "logs", len(FORMATS) + 1)
+    for name, lines in HARMLESS.items():
+        write_pod(folder / "logs", "bank-a", f"harmless-{name}", [*lines, LAST])
+    return through(collector, folder, folder / "logs", len(FORMATS) + len(HARMLESS) + 1)
 
 
 def leaks(text: str, plain: str) -> list[tuple[str, str]]:
@@ -95,6 +105,12 @@ def test_every_line_arrives_a_stack_trace_as_one_and_an_identity_in_every_format
 def test_what_only_looks_like_a_secret_survives_byte_for_byte(piped: Path):
     lines = {one["body"] for one in bodies(piped) if one["resource"]["k8s.container.name"] == "benign"}
     assert [one for one in benign() if f"INFO {PEER} {one}" not in lines] == []
+
+
+@pytest.mark.parametrize("name", sorted(HARMLESS))
+def test_a_line_with_an_identity_and_no_secret_is_byte_for_byte_what_it_was(piped: Path, name: str):
+    held = [one["body"] for one in bodies(piped) if one["resource"]["k8s.container.name"] == f"harmless-{name}"]
+    assert [one for one in held if one != LAST] == HARMLESS[name]
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,7 @@ from components.observability.telemetry.sources import DATASET, TENANT
 SLOW_MS: Final = 1000
 DECISION_WAIT: Final = "10s"
 HERE: Final = "${env:MY_POD_IP}"
+REPORTER: Final = r"(?s)^.*URI=(?P<zerotrust_reporter_id>spiffe://[^;,\"\s]+)"
 
 
 def log_tenants(graph: Graph) -> tuple[str, ...]:
@@ -107,12 +108,14 @@ def _processors(graph: Graph, region: str) -> dict[str, Any]:
         "transform/events": origin(SECURITY_NAMESPACE),
         "transform/schema": schema.processor(graph, region),
         "transform/audit": {"error_mode": "ignore", "log_statements": [{"context": "resource", "statements": [service]}]},
-        # Whose proxy sent a span, by the certificate that it showed to the gateway's own.
+        # Whose proxy sent a span, by the certificate that it showed to the gateway's own: the last of the header, what stands
+        # before it the sender wrote itself.
         "attributes/reporter": {
             "actions": [
                 {"key": "zerotrust.reporter", "action": "delete"},
+                {"key": "zerotrust_reporter_id", "action": "delete"},
                 {"key": "zerotrust.reporter", "action": "insert", "from_context": "metadata.x-forwarded-client-cert"},
-                {"key": "zerotrust.reporter", "action": "extract", "pattern": "URI=(?P<zerotrust_reporter_id>spiffe://[^;,]+)"},
+                {"key": "zerotrust.reporter", "action": "extract", "pattern": REPORTER},
                 {"key": "zerotrust.reporter", "action": "delete"},
             ]
         },
