@@ -19,7 +19,7 @@ CODE := __main__.py components policy sandbox tests bench docs
 .PHONY: help setup preview render policy test test-fast test-vault lint format bench bench-tenants bench-redaction lock docs ledger charts clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Create the Python environment from the lock file, hashes checked
 $(READY): requirements-dev.txt
