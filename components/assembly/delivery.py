@@ -1,4 +1,4 @@
-"""Delivery put together: Argo CD with every tenant's project, and the scanner of what runs. Each only where the settings want it."""
+"""Delivery put together: Argo CD with every tenant's project, the scanner of what runs, the runners. Each where it is wanted."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ import pulumi
 from components.assembly.place import ClusterPlace
 from components.base import Component
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
-from components.delivery import trivy
+from components.delivery import runners, trivy
 from components.delivery.argocd import ArgoCD, ArgoCDArgs
 from components.delivery.projects import region_objects, tenant_objects
+from components.delivery.runners import Runners, RunnersArgs
 from components.delivery.trivy import Scanner, ScannerArgs
-from components.graph.names import SCANNING_NAMESPACE
+from components.graph.names import RUNNER, RUNNER_NAMESPACE, SCANNING_NAMESPACE
 from components.manifests import DeliveryManifests, ManifestsArgs
 
 
@@ -24,11 +25,11 @@ class DeliveryArgs:
     place: ClusterPlace
     storage_class: str
     after: Sequence[pulumi.Resource]
-    """The platform's and the tenants' namespaces with their rules, the monitoring kinds."""
+    """The platform's and the tenants' namespaces with their rules, the monitoring kinds, SPIRE."""
 
 
 class Delivery(Component, token="zerotrust:delivery:Delivery"):
-    """GitOps and scans in one cluster."""
+    """GitOps, scans and runners in one cluster."""
 
     ready: tuple[pulumi.Resource, ...]
 
@@ -36,7 +37,8 @@ class Delivery(Component, token="zerotrust:delivery:Delivery"):
         super().__init__(name, opts)
         gitops = self._gitops(f"{name}-gitops", args) if args.place.graph.settings.delivery.gitops.enabled else ()
         scanning = self._scanning(f"{name}-scanning", args) if args.place.graph.settings.delivery.scanning.enabled else ()
-        self.ready = (*gitops, *scanning)
+        running = self._runners(f"{name}-runners", args) if args.place.graph.settings.delivery.runners else ()
+        self.ready = (*gitops, *scanning, *running)
         self.register_outputs({})
 
     def _gitops(self, name: str, args: DeliveryArgs) -> tuple[pulumi.Resource, ...]:
@@ -71,3 +73,27 @@ class Delivery(Component, token="zerotrust:delivery:Delivery"):
             ScannerArgs(graph=place.graph, storage_class=args.storage_class, after=[*args.after, *identity.ready]),
             opts=self.child(),
         ).ready
+
+    def _runners(self, name: str, args: DeliveryArgs) -> tuple[pulumi.Resource, ...]:
+        place = args.place
+        identity = PodIdentity(
+            f"{name}-identity",
+            PodIdentityArgs(
+                context=place.context,
+                cluster_name=place.cluster_name,
+                cluster_arn=place.cluster_arn,
+                namespace=RUNNER_NAMESPACE,
+                service_account=RUNNER,
+                policies={"deployer": json.dumps(runners.deployer_document(place.graph))},
+            ),
+            opts=self.child(),
+        )
+        objects = DeliveryManifests(
+            f"{name}-objects", ManifestsArgs(objects=runners.region_objects(place.graph), after=args.after), opts=self.child()
+        ).ready
+        made = Runners(
+            f"{name}-releases",
+            RunnersArgs(graph=place.graph, region=place.region, after=[*args.after, *identity.ready, *objects]),
+            opts=self.child(),
+        )
+        return (*objects, *made.ready)

@@ -9,7 +9,7 @@ a new digest is written, before the new pods are ready; one taken from the pod i
 every entry carries. Which image may run under an account is decided where it can still be refused: at admission, by
 signature and digest.
 
-The settings name no CI runner or Argo CD controller yet: such identities are registered when there is a setting for them.
+Argo CD has none: it speaks with the API server by its account's token and carries no volume of SPIRE's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,6 +87,8 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     ]
     if graph.settings.chaos.enabled:
         parts.append((CHAOS_NAMESPACE, FAULT_CONTROLLER, FAULT_CONTROLLER_LABELS))
+    if graph.settings.delivery.runners is not None:
+        parts.append((RUNNER_NAMESPACE, RUNNER, {SERVICE_LABEL: RUNNER}))
     if graph.runs_issuer(region):
         parts.append((ISSUER_NAMESPACE, SERVICE_ACCOUNT, POD_LABELS))
     return tuple(_registration(graph, namespace, account, pods=pods) for namespace, account, pods in parts)

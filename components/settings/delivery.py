@@ -1,11 +1,13 @@
-"""Settings of GitOps and scans: which repository may deliver what into which tenant, signed by whom, and what is scanned."""
+"""Settings of GitOps, scans and runners: what a repository may deliver, what is scanned, whose workflows run beside the API."""
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from components.settings.base import Model, Problem
+from components.settings.guardrails import LONGEST_EXEMPTION_DAYS, today
 from components.types import DnsName, Name, matching
 
 _REPOSITORY = matching(
@@ -27,6 +29,11 @@ _GROUP = matching(
     r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", "use a group as the issuer writes it in the groups claim, without comma or space"
 )
 Group = Annotated[str, *_GROUP]
+_GITHUB = matching(
+    r"https://github\.com/[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}",
+    "use the https URL of one repository on github.com; an organisation would give every repository of it the runner's rights",
+)
+GitHubRepository = Annotated[str, *_GITHUB]
 _SCHEDULE = matching(r"(\S+ ){4}\S+", "use a cron schedule of five fields")
 Schedule = Annotated[str, *_SCHEDULE]
 _ARMOR = ("-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----")
@@ -129,10 +136,53 @@ class ScanningSettings(Model):
             yield Problem(("severities",), list(self.severities), "include CRITICAL; an alert rests on it")
 
 
+class RunnerCredentialSettings(Model):
+    """The one credential that outlives a pod, and who answers for it: docs/runners.md says why there is one."""
+
+    secret: Name
+    """Secret in `arc-runners` with `github_app_id`, `github_app_installation_id` and `github_app_private_key`; made beforehand,
+    outside the program."""
+    reason: str = Field(min_length=20, max_length=300)
+    """What it is for, and why nothing shorter-lived serves."""
+    approver: str = Field(min_length=3, max_length=80)
+    """Who answers for it."""
+    expires: dt.date
+    """Last day it is taken, at most 400 days ahead. Afterwards the settings do not load."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.expires > today() + dt.timedelta(days=LONGEST_EXEMPTION_DAYS):
+            yield Problem(("expires",), self.expires, f"set a date at most {LONGEST_EXEMPTION_DAYS} days ahead")
+
+
+class RunnerSettings(Model):
+    """Runners of GitHub Actions: a pod for each job of one repository, in every region's cluster."""
+
+    repository: GitHubRepository
+    """Whose workflows they run."""
+    group: Name | None = None
+    """Runner group; None for GitHub's default."""
+    minimum: int = Field(default=0, ge=0, le=20)
+    """Runners that wait for a job."""
+    maximum: int = Field(default=4, ge=1, le=50)
+    """Most runners at a time, in each region."""
+    hosts: tuple[DnsName, ...] = ()
+    """Hosts that jobs reach beside GitHub's fixed ones, the charts' and AWS's: those that GitHub assigned, the state's bucket."""
+    credential: RunnerCredentialSettings
+    """The key of the GitHub App."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.minimum > self.maximum:
+            yield Problem(("minimum",), self.minimum, f"wait with at most maximum ({self.maximum})")
+        if len(set(self.hosts)) < len(self.hosts):
+            yield Problem(("hosts",), list(self.hosts), "name each once")
+
+
 class DeliverySettings(Model):
-    """GitOps and scans."""
+    """GitOps, scans and runners."""
 
     gitops: GitOpsSettings = GitOpsSettings()
     """What repositories deliver."""
     scanning: ScanningSettings = ScanningSettings()
     """What is scanned where it runs."""
+    runners: RunnerSettings | None = None
+    """Runners on the cluster; None for none."""

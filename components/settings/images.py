@@ -41,6 +41,10 @@ class DeliveryImages(Model):
     """Trivy's operator."""
     trivy: Image
     """Trivy: the server, and the job for each scan."""
+    runner_controller: Image
+    """gha-runner-scale-set-controller: the controller, and the listener it makes for each scale set."""
+    runner: Image
+    """actions-runner with what the workflows need: no job installs a program. Its runner lies in /home/runner, user 1001."""
 
 
 class ImagesSettings(Model):
@@ -69,6 +73,6 @@ class ImagesSettings(Model):
     chaos: ChaosImages | None = None
     """Game days; needed where `chaos.enabled` is on."""
     delivery: DeliveryImages | None = None
-    """GitOps and scans; needed where `delivery.gitops` or `delivery.scanning` is on."""
+    """GitOps, scans and runners; needed where `delivery` has one of them on."""
     collector: Image
     """The OpenTelemetry collector with its contributed components: agents, gateway, audit reader."""

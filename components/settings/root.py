@@ -133,7 +133,15 @@ class Settings(Model):
     def _delivery(self) -> Iterator[Problem]:
         for tenant in sorted(set(self.delivery.gitops.tenants) - set(self.tenants)):
             yield Problem(("delivery", "gitops", "tenants", tenant), tenant, "there is no such tenant; declare it under tenants")
-        if (self.delivery.gitops.enabled or self.delivery.scanning.enabled) and self.images.delivery is None:
+        runners = self.delivery.runners
+        if runners is not None and runners.credential.expires < today():
+            yield Problem(
+                ("delivery", "runners", "credential", "expires"),
+                runners.credential.expires,
+                "replace the key and have the exception approved again, or take the runners out",
+            )
+        wanted = self.delivery.gitops.enabled or self.delivery.scanning.enabled or runners is not None
+        if wanted and self.images.delivery is None:
             yield Problem(("images", "delivery"), None, "pin the images of delivery by digest; tags of a scanner have been moved")
 
     def _writers(self) -> Iterator[Problem]:

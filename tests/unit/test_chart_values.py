@@ -16,6 +16,7 @@ from components.chaos import chart as chaos
 from components.cluster.node_group import CILIUM_TAINT, ROLE_LABEL, SYSTEM_TAINT
 from components.cni import cilium
 from components.context import RegionContext
+from components.delivery import argocd, runners, trivy
 from components.graph.names import EASTWEST, EGRESS, GATEWAYS, INGRESS, OBSERVABILITY_NAMESPACE
 from components.helm import PINS, SYSTEM_NODES, SYSTEM_TOLERATION, pins
 from components.identity import issuer, spire
@@ -101,6 +102,10 @@ VALUES: dict[str, tuple[str, dict[str, Any]]] = {
     "velero": ("velero", velero.chart_values(GRAPH, REGION, key_arn="k")),
     "plugin-barman-cloud": ("plugin-barman-cloud", databases.chart_values(IMAGES.backup)),
     "chaos-mesh": ("chaos-mesh", chaos.chart_values(IMAGES.chaos)),
+    "argocd": ("argo-cd", argocd.chart_values(GRAPH)),
+    "trivy-operator": ("trivy-operator", trivy.chart_values(GRAPH, "encrypted")),
+    "gha-rs-controller": ("gha-runner-scale-set-controller", runners.controller_values(GRAPH)),
+    "runners": ("gha-runner-scale-set", runners.runner_values(GRAPH, REGION)),
 }
 """By release: the pin and the values."""
 
