@@ -10,12 +10,13 @@ import pulumi
 
 from components.assembly.backup import Backups, BackupsArgs, TenantBackups, TenantBackupsArgs
 from components.assembly.chaos import Chaos, ChaosArgs
+from components.assembly.delivery import Delivery, DeliveryArgs
 from components.assembly.ground import Ground, GroundArgs
 from components.assembly.guardrails import Guardrails, GuardrailsArgs
 from components.assembly.monitoring import Monitoring, MonitoringArgs
 from components.assembly.place import Bucket, ClusterPlace
-from components.assembly.runtime import Runtime, RuntimeArgs
 from components.assembly.platform_secrets import PlatformSecrets, PlatformSecretsArgs
+from components.assembly.runtime import Runtime, RuntimeArgs
 from components.assembly.service_mesh import ISSUER_DATABASE, ServiceMesh, ServiceMeshArgs
 from components.assembly.telemetry import Telemetry, TelemetryArgs
 from components.assembly.trust import DATABASE, Trust, TrustArgs
@@ -40,6 +41,7 @@ from components.manifests import Manifest, ManifestsArgs, OperatorsManifests
 from components.network.addresses import eastwest_address
 from components.operators.aws_load_balancer import target_group_binding
 from components.operators.external_dns import dns_record
+from components.tenancy.postgres import STORAGE_CLASS
 from components.tenant import Tenant, TenantArgs
 
 
@@ -179,9 +181,9 @@ class Services(Component, token="zerotrust:region:Services"):
                 provider=vault.provider,
                 after=[
                     *vault.ready,
+                    *secrets.ready,
                     *trust.spire,
                     *(
-                    *secrets.ready,
                         gate
                         for made in self.tenants.values()
                         for layer in ("namespace", "stores")
@@ -189,6 +191,14 @@ class Services(Component, token="zerotrust:region:Services"):
                         for gate in made.layers[layer].ready
                     ),
                 ],
+            ),
+            opts=self.child(),
+        )
+        namespaces = [gate for made in self.tenants.values() for gate in made.layers["namespace"].ready]
+        Delivery(
+            f"{name}-delivery",
+            DeliveryArgs(
+                place=place, storage_class=STORAGE_CLASS, after=[*ground.ready, *trust.spire, *namespaces, *guardrails.ready]
             ),
             opts=self.child(),
         )
@@ -235,6 +245,7 @@ class Services(Component, token="zerotrust:region:Services"):
                 after=[*standing, *monitoring.ready],
                 audit_bucket=args.audit_bucket,
                 trail_log_group=args.trail_log_group,
+                delivery=secrets.tokens,
             ),
             opts=self.child(),
         )
@@ -244,4 +255,3 @@ class Services(Component, token="zerotrust:region:Services"):
             opts=self.child(),
         )
         return (*telemetry.ready, *runtime.ready)
-                delivery=secrets.tokens,
