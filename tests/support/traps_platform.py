@@ -50,6 +50,7 @@ SERVICE_ACCOUNTS = {
     ("observability", "audit-reader"): ("audit-reader", "serviceAccount/name"),
     ("observability", "loki"): ("loki", "serviceAccount/name"),
     ("observability", "tempo"): ("tempo", "serviceAccount/name"),
+    ("trivy-system", "trivy-operator"): ("trivy-operator", "serviceAccount/name"),
     ("velero", "velero"): ("velero", "serviceAccount/server/name"),
 }
 """Namespace and account of a pod identity → the release and the value that says the name; None where it is the add-on's own."""
