@@ -20,7 +20,7 @@ from tests.support.traps import (
 )
 
 KINDS_OF = {
-    "argoproj.io": "argo-cd",
+    "argoproj.io": "argocd",
     "barmancloud.cnpg.io": "plugin-barman-cloud",
     "cert-manager.io": "cert-manager",
     "chaos-mesh.org": "chaos-mesh",
@@ -47,6 +47,7 @@ SERVICE_ACCOUNTS = {
     ("external-dns", "external-dns"): ("external-dns", "serviceAccount/name"),
     ("spire-server", "spire-server"): ("spire", "spire-server/serviceAccount/name"),
     ("kube-system", "ebs-csi-controller-sa"): (None, None),
+    ("arc-runners", "github-actions-runner"): ("runners", "template/spec/serviceAccountName"),
     ("observability", "audit-reader"): ("audit-reader", "serviceAccount/name"),
     ("observability", "loki"): ("loki", "serviceAccount/name"),
     ("observability", "tempo"): ("tempo", "serviceAccount/name"),
