@@ -13,6 +13,10 @@ from tests.support.program import record_stack
 
 HOME = "eu-west-1"
 RELEASE = "kubernetes:helm.sh/v3:Release"
+DELIVERS = ("gitops.acting", "gitops.argocd", "gitops.reading")
+"""Roles and bindings of GitOps in a tenant's namespace."""
+DELIVERED = {"configmaps", "cronjobs", "deployments", "jobs", "pods", "replicasets", "serviceaccounts"}
+"""All they may be about: no kind among them that a load balancer follows."""
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 
@@ -134,3 +138,9 @@ def give_a_role(w: World, namespace: str, account: str) -> None:
     index = next(i for i, one in enumerate(w.resources) if one.type == ASSOCIATION and one.name.startswith(f"{w.region}-"))
     one = w.resources[index]
     w.resources[index] = dataclasses.replace(one, inputs={**one.inputs, "namespace": namespace, "serviceAccount": account})
+
+
+def only_delivers(one: dict[str, Any]) -> bool:
+    """Whether it is a role or binding of GitOps that is about nothing but what a repository may deliver."""
+    about = {name for rule in one.get("rules", ()) for name in rule["resources"]}
+    return one["kind"] != "ClusterRoleBinding" and one["metadata"]["name"] in DELIVERS and about <= DELIVERED
