@@ -1,5 +1,9 @@
 // Command otelcol is an OpenTelemetry collector with the components that the platform's configurations name and no
-// others, so that a configuration with a foreign component or key is refused here as it would be in the cluster.
+// others, so that a configuration with a foreign component or key is refused here as it would be in the cluster. The one
+// addition is the exporter to a file, in which tests read what came out.
+//
+// Metrics are not made of spans (span_metrics, service_graph): the mesh's proxies count every request, by both identities and
+// before any sampling, and a second count of the same calls would only be a second answer.
 //
 //	otelcol components                        what is built in
 //	otelcol validate --config file:x.yaml     the configuration's own checks, nothing is started
