@@ -60,6 +60,11 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/open-policy-agent/gatekeeper/v3",
         ldflags="-s -w -X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version={version}",
     ),
+    "jaeger": Tool(
+        package="github.com/jaegertracing/jaeger/cmd/jaeger",
+        module="github.com/jaegertracing/jaeger",
+        ldflags="-s -w -X github.com/jaegertracing/jaeger/internal/version.latestVersion={version}",
+    ),
     "kube-apiserver": Tool(
         package="k8s.io/kubernetes/cmd/kube-apiserver",
         module="k8s.io/kubernetes",

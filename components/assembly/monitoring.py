@@ -14,6 +14,7 @@ from components.assembly.place import Bucket, ClusterPlace
 from components.base import Component
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
 from components.graph.names import LOKI_SERVICE, OBSERVABILITY_NAMESPACE, PROMETHEUS, TEMPO_SERVICE
+from components.graph.traces import by_jaeger
 from components.helm import install
 from components.manifests import Manifest, ManifestsArgs, ObservabilityManifests
 from components.observability import prometheus
@@ -22,6 +23,7 @@ from components.observability.alert_rules import rule_objects
 from components.observability.dashboards import dashboard_objects
 from components.observability.dashboards_pages import pages
 from components.observability.grafana import grafana_values
+from components.observability.jaeger import Jaeger, JaegerArgs
 from components.observability.log_rules import rules_object
 from components.observability.loki import Loki, LokiArgs
 from components.observability.stores import bucket_policy, mesh_objects
@@ -63,7 +65,7 @@ def stack_values(place: ClusterPlace, delivery: Delivery | None) -> dict[str, An
 
 def read_objects(place: ClusterPlace) -> tuple[Manifest, ...]:
     """What the stack's programs read: alerts, monitors, dashboards."""
-    return (*rule_objects(place.graph), *prometheus.core_monitors(), *dashboard_objects(pages(place.graph)))
+    return (*rule_objects(place.graph), *prometheus.core_monitors(place.graph), *dashboard_objects(pages(place.graph)))
 
 
 class Monitoring(Component, token="zerotrust:observability:Monitoring"):
@@ -91,17 +93,7 @@ class Monitoring(Component, token="zerotrust:observability:Monitoring"):
             ),
             opts=self.child(),
         )
-        tempo = Tempo(
-            f"{name}-tempo",
-            TempoArgs(
-                graph=place.graph,
-                region=place.region,
-                bucket=place.buckets.traces.name,
-                storage_class=STORAGE_CLASS,
-                after=(*behind, *self._role(f"{name}-tempo-role", place, TEMPO_SERVICE, place.buckets.traces)),
-            ),
-            opts=self.child(),
-        )
+        traces = self._traces(name, place, behind)
         stack = install(
             f"{name}-stack",
             STACK,
@@ -113,8 +105,25 @@ class Monitoring(Component, token="zerotrust:observability:Monitoring"):
         read = ObservabilityManifests(
             f"{name}-read", ManifestsArgs(objects=read_objects(place), after=(stack,)), opts=self.child()
         )
-        self.ready = (*loki.ready, *tempo.ready, *read.ready)
+        self.ready = (*loki.ready, *traces, *read.ready)
         self.register_outputs({})
+
+    def _traces(self, name: str, place: ClusterPlace, after: tuple[pulumi.Resource, ...]) -> tuple[pulumi.Resource, ...]:
+        """The one store of traces that the settings choose; the bucket stands either way, for what Tempo has written."""
+        if by_jaeger(place.graph):
+            args = JaegerArgs(graph=place.graph, storage_class=STORAGE_CLASS, after=after)
+            return Jaeger(f"{name}-jaeger", args, opts=self.child()).ready
+        return Tempo(
+            f"{name}-tempo",
+            TempoArgs(
+                graph=place.graph,
+                region=place.region,
+                bucket=place.buckets.traces.name,
+                storage_class=STORAGE_CLASS,
+                after=(*after, *self._role(f"{name}-tempo-role", place, TEMPO_SERVICE, place.buckets.traces)),
+            ),
+            opts=self.child(),
+        ).ready
 
     def _role(self, name: str, place: ClusterPlace, account: str, bucket: Bucket) -> tuple[pulumi.Resource, ...]:
         document = bucket_policy(bucket.arn, place.logs_key_arn, region=place.region)

@@ -48,10 +48,10 @@ from components.graph.names import (
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     SYSTEM_NAMESPACE,
-    TEMPO_SERVICE,
     VAULT_PORT,
     service_host,
 )
+from components.graph.traces import by_jaeger, trace_hosts, trace_port, trace_store
 from components.names import bucket_name
 
 PROMETHEUS_PODS: Final = Pods(
@@ -61,7 +61,6 @@ ALERTMANAGER: Final = Pods(
     namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "alertmanager"}, service_account="alertmanager", stateful=True
 )
 LOKI: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "loki"}, service_account="loki", stateful=True)
-TEMPO: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "tempo"}, service_account="tempo", stateful=True)
 GRAFANA: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "grafana"}, service_account="grafana")
 MONITORING_OPERATOR: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={"app": "kube-prometheus-stack-operator"})
 CLUSTER_STATE: Final = Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: "kube-state-metrics"})
@@ -70,7 +69,6 @@ COLLECTORS: Final = Pods(
 )
 SIDE_KICK: Final = Pods(namespace=SECURITY_NAMESPACE, labels={SERVICE_LABEL: "falcosidekick"}, service_account="falcosidekick")
 ALERTMANAGER_PORT, ALERTMANAGER_PEER_PORT = 9093, 9094
-TEMPO_PORT: Final = 3200
 LOKI_PEER_PORTS: Final = (7946, 9095)
 """Loki's instances among themselves: membership and gRPC, by pod addresses."""
 RELOADER_PORT: Final = 8080
@@ -109,7 +107,6 @@ SCRAPED: Final[tuple[tuple[str, Pods, tuple[int, ...]], ...]] = (
     ("alertmanager", ALERTMANAGER, (RELOADER_PORT, ALERTMANAGER_PORT)),
     ("grafana", GRAFANA, (PROXY_METRICS_PORT,)),
     ("loki", LOKI, (PROXY_METRICS_PORT,)),
-    ("tempo", TEMPO, (PROXY_METRICS_PORT,)),
     ("monitoring-operator", MONITORING_OPERATOR, (8080,)),
     ("cluster-state", CLUSTER_STATE, (8080,)),
     ("flows", Pods(namespace=SYSTEM_NAMESPACE, labels={"k8s-app": "hubble-relay"}), (9966,)),
@@ -129,8 +126,15 @@ def observability_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
         *_metrics(graph, region),
         *_alerts(graph),
         *_stores(graph, region),
+        *_traces(graph, region),
         *_pages(graph, region),
     )
+
+
+def trace_pods(graph: Graph) -> Pods:
+    """The store of traces, whichever the settings chose."""
+    store = trace_store(graph)
+    return Pods(namespace=OBSERVABILITY_NAMESPACE, labels={SERVICE_LABEL: store}, service_account=store, stateful=True)
 
 
 def tenant_scrapes(graph: Graph, region: str, tenant: str) -> tuple[Policy, ...]:
@@ -204,25 +208,32 @@ def _stored(graph: Graph, region: str, name: str, pods: Pods, purpose: str) -> P
 def _stores(graph: Graph, region: str) -> Iterator[Policy]:
     lookups = Flow(peer=Lookups(patterns=dns.services_of(OBSERVABILITY_NAMESPACE)))
     yield from _meshed("loki", LOKI)
-    yield from _meshed("tempo", TEMPO)
     among = Flow(peer=LOKI, ports=LOKI_PEER_PORTS)
     yield Policy(name="instances-loki", subject=LOKI, ingress=(among,), egress=(among, lookups))
     yield _stored(graph, region, "loki", LOKI, "logs")
-    yield _stored(graph, region, "tempo", TEMPO, "traces")
     for name, pods in (("collectors", COLLECTORS), ("side-kick", SIDE_KICK)):
         yield Policy(name=f"logs-{name}", subject=LOKI, ingress=(Flow(peer=pods, ports=(LOKI_PORT,)),))
-    yield Policy(name="traces-collectors", subject=TEMPO, ingress=(Flow(peer=COLLECTORS, ports=(OTLP_GRPC_PORT,)),))
+
+
+def _traces(graph: Graph, region: str) -> Iterator[Policy]:
+    """The store of traces; Jaeger has its volume and speaks to nobody but istiod."""
+    store, pods = trace_store(graph), trace_pods(graph)
+    yield from scraped(store, pods, (PROXY_METRICS_PORT,))
+    yield from _meshed(store, pods)
+    if not by_jaeger(graph):
+        yield _stored(graph, region, store, pods, "traces")
+    yield Policy(name="traces-collectors", subject=pods, ingress=(Flow(peer=COLLECTORS, ports=(OTLP_GRPC_PORT,)),))
 
 
 def _pages(graph: Graph, region: str) -> Iterator[Policy]:
     """Grafana reads; nobody reaches it over the network: who may forward a port to it comes in by the API server."""
     yield from _meshed("grafana", GRAFANA)
-    for name, service, pods, port in (
-        ("prometheus", PROMETHEUS_SERVICE, PROMETHEUS_PODS, PROMETHEUS_PORT),
-        ("loki", LOKI_SERVICE, LOKI, LOKI_PORT),
-        ("tempo", TEMPO_SERVICE, TEMPO, TEMPO_PORT),
+    for name, hosts, pods, port in (
+        ("prometheus", {service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS_SERVICE)}, PROMETHEUS_PODS, PROMETHEUS_PORT),
+        ("loki", {service_host(OBSERVABILITY_NAMESPACE, LOKI_SERVICE)}, LOKI, LOKI_PORT),
+        (trace_store(graph), set(trace_hosts(graph).values()), trace_pods(graph), trace_port(graph)),
     ):
-        names = Lookups(names=(service_host(OBSERVABILITY_NAMESPACE, service),))
+        names = Lookups(names=tuple(sorted(hosts)))
         yield Policy(name=f"reads-{name}", subject=GRAFANA, egress=(Flow(peer=pods, ports=(port,)), Flow(peer=names)))
         yield Policy(name=f"read-{name}", subject=pods, ingress=(Flow(peer=GRAFANA, ports=(port,)),))
     yield Policy(name="grafana-api", subject=GRAFANA, egress=(Flow(peer=control_plane(graph, region), ports=(API_PORT,)),))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from components.cni.policies import CredentialAgent, Flow, Hosts, Lookups, Pods, Policy
 from components.cni.policies_mesh import ISSUER, LIMITER
-from components.cni.policies_observability import LOKI, TEMPO, scraped
+from components.cni.policies_observability import LOKI, scraped, trace_pods
 from components.cni.policies_tenant import (
     API_PORT,
     ISTIOD,
@@ -32,9 +32,9 @@ from components.graph.names import (
     OTLP_GRPC_PORT,
     PROXY_METRICS_PORT,
     SERVICE_LABEL,
-    TEMPO_SERVICE,
     service_host,
 )
+from components.graph.traces import trace_hosts
 from components.names import bucket_name
 from components.settings.siem import FirehoseSink, HttpSink, OpenSearchSink, S3Sink
 
@@ -59,7 +59,7 @@ def telemetry_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
     """Agents, gateway, reader, and the meshed parts of the platform that send spans."""
     return (
         *_agents(graph, region),
-        *_gateway(),
+        *_gateway(graph),
         *_sinks(graph, region),
         *_reader(graph, region),
         *_platform_spans(graph, region),
@@ -113,17 +113,17 @@ def _agents(graph: Graph, region: str) -> Iterator[Policy]:
     yield Policy(name="agents", subject=GATEWAY, ingress=(Flow(peer=AGENTS, ports=(TLS_PORT,)),))
 
 
-def _gateway() -> Iterator[Policy]:
+def _gateway(graph: Graph) -> Iterator[Policy]:
     peers = Flow(peer=GATEWAY, ports=(TLS_PORT,))
     yield Policy(name="peers", subject=GATEWAY, ingress=(peers,), egress=(peers, Flow(peer=Lookups(names=(PEERS_NAME,)))))
-    stores = tuple(service_host(OBSERVABILITY_NAMESPACE, name) for name in (LOKI_SERVICE, TEMPO_SERVICE))
+    stores = {service_host(OBSERVABILITY_NAMESPACE, LOKI_SERVICE), *trace_hosts(graph).values()}
     yield Policy(
         name="stores",
         subject=GATEWAY,
         egress=(
             Flow(peer=LOKI, ports=(LOKI_PORT,)),
-            Flow(peer=TEMPO, ports=(OTLP_GRPC_PORT,)),
-            Flow(peer=Lookups(names=stores)),
+            Flow(peer=trace_pods(graph), ports=(OTLP_GRPC_PORT,)),
+            Flow(peer=Lookups(names=tuple(sorted(stores)))),
         ),
     )
     for name, pods in (("collectors", GATEWAY), ("audit-reader", READER)):

@@ -67,8 +67,9 @@ COLLECTOR: Final = "telemetry-gateway"
 """Service, Deployment and account of the collector in the observability namespace: every trace and redacted log passes it."""
 LOKI_SERVICE, LOKI_PORT = "loki", 3100
 """In the observability namespace: where logs are written (OTLP under `/otlp`) and asked for, per tenant by `X-Scope-OrgID`."""
-TEMPO_SERVICE: Final = "tempo"
-"""In the observability namespace: OTLP on the collectors' own port."""
+TEMPO_SERVICE, JAEGER_SERVICE = "tempo", "jaeger"
+"""Accounts and values of SERVICE_LABEL of the stores of traces, of which a cluster has one (`components.graph.traces`): in the
+observability namespace, OTLP on the collectors' own port."""
 PROMETHEUS: Final = "prometheus"
 """Service account and value of SERVICE_LABEL of the one that scrapes, in the observability namespace."""
 INGRESS_PORT: Final = 8443

@@ -36,9 +36,9 @@ from components.graph.names import (
     SERVICE_LABEL,
     SIDEKICK,
     SPIRE_CLASS,
-    TEMPO_SERVICE,
     TENANT_LABEL,
 )
+from components.graph.traces import trace_store
 from components.identity.issuer import POD_LABELS, SERVICE_ACCOUNT
 from components.manifests import Manifest, manifest
 
@@ -48,8 +48,10 @@ API: Final = "spire.spiffe.io/v1alpha1"
 ID_TEMPLATE: Final = "spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}"
 """The only form Istio's rules match (`components.graph.identity`)."""
 
-MONITORING: Final = (ALERTMANAGER, "grafana", LOKI_SERVICE, PROMETHEUS, TEMPO_SERVICE)
-"""Accounts of the metrics', logs' and traces' stores; Alertmanager, outside the mesh, proves itself to Vault."""
+MONITORING: Final = (ALERTMANAGER, "grafana", LOKI_SERVICE, PROMETHEUS)
+"""Accounts of the metrics' and logs' stores; Alertmanager, outside the mesh, proves itself to Vault."""
+PIPELINE: Final = (COLLECTOR, AUDIT_READER)
+"""Accounts of what brings logs and traces to them."""
 
 
 def registration_name(namespace: str, account: str) -> str:
@@ -82,7 +84,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     parts: list[tuple[str, str, Mapping[str, str]]] = [
         *((gateway.namespace, gateway.name, gateway.selector) for gateway in GATEWAYS),
         (RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE, {SERVICE_LABEL: RATE_LIMIT_SERVICE}),
-        *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in (*MONITORING, COLLECTOR, AUDIT_READER)),
+        *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in (*MONITORING, trace_store(graph), *PIPELINE)),
         (SECURITY_NAMESPACE, SIDEKICK, {SERVICE_LABEL: SIDEKICK}),
     ]
     if graph.settings.chaos.enabled:

@@ -9,7 +9,8 @@ through the API server, and signs in there. A tenant's logs and traces are read 
 from typing import Any, Final
 
 from components.graph.model import Graph
-from components.graph.names import LOKI_PORT, LOKI_SERVICE, OBSERVABILITY_NAMESPACE, TEMPO_SERVICE, service_host
+from components.graph.names import LOKI_PORT, LOKI_SERVICE, OBSERVABILITY_NAMESPACE, service_host
+from components.graph.traces import trace_hosts, trace_port, trace_store
 from components.helm import pod_resources, spread_over_zones, system_placement
 from components.observability.prometheus import PORT, RELEASE, SERVICE
 from components.observability.stores import proxy_annotations, telemetry_tenants
@@ -19,7 +20,6 @@ PAGE: Final = "http://localhost:3000"
 """The address after forwarding the port; the issuer's client has it for a redirect."""
 DASHBOARD_LABEL: Final = "grafana_dashboard"
 FOLDER_ANNOTATION: Final = "grafana_folder"
-TEMPO_PORT: Final = 3200
 
 
 def keycloak_login(issuer: str) -> LoginSettings:
@@ -72,7 +72,7 @@ def grafana_ini(graph: Graph) -> dict[str, Any]:
 def data_sources(graph: Graph) -> list[dict[str, Any]]:
     """Prometheus once, logs and traces once for each name they are kept under; what a page sends says whose they are."""
     prometheus = service_host(OBSERVABILITY_NAMESPACE, SERVICE)
-    loki, tempo = (service_host(OBSERVABILITY_NAMESPACE, name) for name in (LOKI_SERVICE, TEMPO_SERVICE))
+    loki = service_host(OBSERVABILITY_NAMESPACE, LOKI_SERVICE)
     found: list[dict[str, Any]] = [
         {
             "name": "Prometheus",
@@ -84,21 +84,22 @@ def data_sources(graph: Graph) -> list[dict[str, Any]]:
             "jsonData": {"httpMethod": "POST", "timeInterval": "30s"},
         }
     ]
-    for tenant in telemetry_tenants(graph):
-        for kind, title, address in (("loki", "Logs", f"{loki}:{LOKI_PORT}"), ("tempo", "Traces", f"{tempo}:{TEMPO_PORT}")):
-            found.append(
-                {
-                    "name": f"{title} {tenant}",
-                    "uid": f"{kind}-{tenant}",
-                    "type": kind,
-                    "access": "proxy",
-                    "url": f"http://{address}",
-                    # A name, no secret: who may send it at all is the mesh's to say.
-                    "jsonData": {"httpHeaderName1": "X-Scope-OrgID"},
-                    "secureJsonData": {"httpHeaderValue1": tenant},
-                }
-            )
-    return found
+    found += [_named("loki", "Logs", f"{loki}:{LOKI_PORT}", name) for name in telemetry_tenants(graph)]
+    kind, port = trace_store(graph), trace_port(graph)
+    return [*found, *(_named(kind, "Traces", f"{host}:{port}", name) for name, host in trace_hosts(graph).items())]
+
+
+def _named(kind: str, title: str, address: str, name: str) -> dict[str, Any]:
+    return {
+        "name": f"{title} {name}",
+        "uid": f"{kind}-{name}",
+        "type": kind,
+        "access": "proxy",
+        "url": f"http://{address}",
+        # A name, no secret: who may send it at all is the mesh's to say.
+        "jsonData": {"httpHeaderName1": "X-Scope-OrgID"},
+        "secureJsonData": {"httpHeaderValue1": name},
+    }
 
 
 def grafana_values(graph: Graph) -> dict[str, Any]:

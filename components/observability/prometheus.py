@@ -16,6 +16,7 @@ Rules of the chart are off as well: each alert here has a runbook and a test.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from components.graph.model import Graph
 from components.graph.names import (
     COLLECTOR,
     GATEWAYS,
@@ -31,8 +32,8 @@ from components.graph.names import (
     SERVICE_LABEL,
     SPIRE_SERVER_NAMESPACE,
     SPIRE_SYSTEM_NAMESPACE,
-    TEMPO_SERVICE,
 )
+from components.graph.traces import trace_store
 from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, manifest
 from components.settings.observability import MetricsSettings
@@ -57,8 +58,8 @@ PROXY_ANNOTATIONS: Final[Mapping[str, str]] = {
     "prometheus.io/port": str(PORT),
     "prometheus.io/path": "/metrics",
 }
-MESHED: Final = ("audit-reader", COLLECTOR, "grafana", LOKI_SERVICE, PROMETHEUS, TEMPO_SERVICE)
-"""Meshed parts of the telemetry, by SERVICE_LABEL: scraped at their proxies."""
+MESHED: Final = ("audit-reader", COLLECTOR, "grafana", LOKI_SERVICE, PROMETHEUS)
+"""Meshed parts of the telemetry beside the store of traces, by SERVICE_LABEL: scraped at their proxies."""
 RESTRICTED: Final = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -203,7 +204,7 @@ def _pod_monitor(name: str, namespace: str, selector: dict[str, Any], endpoint: 
     )
 
 
-def core_monitors() -> tuple[Manifest, ...]:
+def core_monitors(graph: Graph) -> tuple[Manifest, ...]:
     """What scrapes the parts whose charts bring no monitor: the mesh's, SPIRE's, the limiter's, and the telemetry's own."""
     proxy = {
         "port": "http-envoy-prom",
@@ -216,7 +217,7 @@ def core_monitors() -> tuple[Manifest, ...]:
             }
         ],
     }
-    meshed = {"matchExpressions": [{"key": SERVICE_LABEL, "operator": "In", "values": sorted(MESHED)}]}
+    meshed = {"matchExpressions": [{"key": SERVICE_LABEL, "operator": "In", "values": sorted((*MESHED, trace_store(graph)))}]}
     return (
         _pod_monitor("telemetry", OBSERVABILITY_NAMESPACE, meshed, proxy),
         *(_pod_monitor(gateway.name, gateway.namespace, {"matchLabels": gateway.selector}, proxy) for gateway in GATEWAYS),

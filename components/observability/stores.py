@@ -26,8 +26,8 @@ from components.graph.names import (
     PROMETHEUS_PORT,
     SECURITY_NAMESPACE,
     SERVICE_LABEL,
-    TEMPO_SERVICE,
 )
+from components.graph.traces import trace_port, trace_store
 from components.manifests import Manifest, manifest
 from components.settings.observability import PLATFORM_LOGS
 
@@ -35,8 +35,18 @@ CREDENTIAL_AGENT: Final = "169.254.170.23/32"
 """EKS Pod Identity's agent: plain HTTP on the node, which a proxy would take for an unknown host."""
 TENANT_HEADER: Final = "x-scope-orgid"
 SECURITY_LOGS: Final = "security"
-TEMPO_PORT: Final = 3200
-TEMPO_READS: Final = ("/api/*", "/ready")
+TRACE_READS: Final = {
+    "tempo": ("/api/*", "/ready"),
+    "jaeger": (
+        "/api/dependencies",
+        "/api/operations",
+        "/api/services",
+        "/api/services/*",
+        "/api/traces",
+        "/api/traces/*",
+    ),
+}
+"""What is asked of either store of traces; of Jaeger its API alone, its pages are nobody's."""
 PROMETHEUS_READS: Final = ("/api/v1/*", "/-/ready", "/-/healthy")
 GATE_READS: Final = ("/api/v1/query",)
 """What a game day asks: whether to go on."""
@@ -113,6 +123,7 @@ def mesh_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     collector = principal(domain, OBSERVABILITY_NAMESPACE, COLLECTOR)
     grafana = principal(domain, OBSERVABILITY_NAMESPACE, "grafana")
     side_kick = principal(domain, SECURITY_NAMESPACE, "falcosidekick")
+    traces = trace_store(graph)
     read = ("GET", "POST")  # a long query is posted
     allowed: dict[str, list[dict[str, Any]]] = {
         LOKI_SERVICE: [
@@ -120,9 +131,9 @@ def mesh_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
             _rule(side_kick, ("POST",), ("/loki/api/v1/push",), LOKI_PORT, bears=SECURITY_LOGS),
             _rule(grafana, read, loki_reads(), LOKI_PORT),
         ],
-        TEMPO_SERVICE: [
+        traces: [
             _rule(collector, ("POST",), ("/opentelemetry.proto.collector.trace.v1.TraceService/Export",), OTLP_GRPC_PORT),
-            _rule(grafana, ("GET",), TEMPO_READS, TEMPO_PORT),
+            _rule(grafana, ("GET",), TRACE_READS[traces], trace_port(graph)),
         ],
         PROMETHEUS: [_rule(grafana, read, PROMETHEUS_READS, PROMETHEUS_PORT)],
     }

@@ -15,8 +15,9 @@ import yaml
 from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import OBSERVABILITY_NAMESPACE, OTLP_GRPC_PORT, SERVICE_LABEL, TEMPO_SERVICE
+from components.graph.traces import TEMPO_PORT
 from components.helm import install, pod_resources, system_placement
-from components.observability.stores import TEMPO_PORT, proxy_annotations
+from components.observability.stores import proxy_annotations
 from components.settings.observability import TraceSettings
 
 DATA: Final = "/var/tempo"

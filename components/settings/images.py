@@ -76,3 +76,5 @@ class ImagesSettings(Model):
     """GitOps, scans and runners; needed where `delivery` has one of them on."""
     collector: Image
     """The OpenTelemetry collector with its contributed components: agents, gateway, audit reader."""
+    jaeger: Image | None = None
+    """Jaeger, version 2; needed where `observability.traces.store` is jaeger."""

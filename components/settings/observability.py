@@ -1,11 +1,12 @@
 """Settings of metrics, logs, traces and alerts: how long they are kept, and who is told."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from components.settings.base import Model, Problem
+from components.settings.tenants import mebibytes
 from components.types import Days, DnsName, IssuerUrl, Memory, Name, RegionCode, Storage, matching
 
 _WORKSPACE = matching(r"ws-[0-9a-f-]{36}", "use the id of a workspace of Amazon Managed Service for Prometheus, ws-<uuid>")
@@ -14,6 +15,8 @@ _CHANNEL = matching(r"#[a-z0-9_-]{1,79}", "write a Slack channel with its #, in 
 Channel = Annotated[str, *_CHANNEL]
 
 PAGER_HOST, CHAT_HOST = "events.pagerduty.com", "hooks.slack.com"
+LEAST_VOLUME: Final = "10Gi"
+"""Badger keeps two files of values of 1 GiB each open, and rewrites one to give room back."""
 PLATFORM_LOGS = ("audit", "platform", "security")
 """Names under which the platform's own logs are kept, beside a name for each tenant."""
 
@@ -52,12 +55,24 @@ class LogSettings(Model):
 
 
 class TraceSettings(Model):
-    """Tempo, on the region's bucket of traces."""
+    """The store of traces: Tempo on the region's bucket, or a Jaeger for each tenant on a volume of its own."""
 
+    store: Literal["tempo", "jaeger"] = "tempo"
+    """Who keeps traces. Jaeger has no bucket: what it holds is gone with its volume, or with the volume's zone."""
     retention_days: Days = 14
     """Days a trace is kept."""
     cache: Storage = "20Gi"
-    """Volume of what is not yet in the bucket."""
+    """Tempo: volume of what is not yet in the bucket."""
+    volume: Storage | None = None
+    """Jaeger: volume of each tenant's traces, all of `retention_days`; encrypted with the region's data key."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.store == "tempo" and self.volume is not None:
+            yield Problem(("volume",), self.volume, "leave it out, or set store to jaeger: Tempo keeps traces in the bucket")
+        if self.store == "jaeger" and self.volume is None:
+            yield Problem(("volume",), None, "give a size, for example 100Gi: Jaeger keeps every trace on it, it has no bucket")
+        if self.volume is not None and mebibytes(self.volume) < mebibytes(LEAST_VOLUME):
+            yield Problem(("volume",), self.volume, f"give at least {LEAST_VOLUME}: the files that Jaeger opens would fill it")
 
 
 class AlertSettings(Model):

@@ -107,6 +107,7 @@ class Settings(Model):
         yield from rules_platform.copies_and_faults(self)
         yield from self._guardrails()
         yield from self._delivery()
+        yield from self._traces()
         yield from self._writers()
         if self.assurance == "high":
             yield from rules_platform.high_assurance(self)
@@ -143,6 +144,10 @@ class Settings(Model):
         wanted = self.delivery.gitops.enabled or self.delivery.scanning.enabled or runners is not None
         if wanted and self.images.delivery is None:
             yield Problem(("images", "delivery"), None, "pin the images of delivery by digest; tags of a scanner have been moved")
+
+    def _traces(self) -> Iterator[Problem]:
+        if self.observability.traces.store == "jaeger" and self.images.jaeger is None:
+            yield Problem(("images", "jaeger"), None, "pin Jaeger's image by digest, or set observability.traces.store to tempo")
 
     def _writers(self) -> Iterator[Problem]:
         for owner in sorted(set(self.vault.writers) - {*self.tenants, "platform"}):

@@ -37,6 +37,8 @@ RESERVED_NAMESPACES = frozenset(
         *("cilium-secrets", "amazon-guardduty"),
         # Not namespaces: what the platform calls its own rules beside `mesh-<tenant>` in the mesh's namespace.
         *("ingress-gateway", "egress-gateway", "eastwest-gateway", "limits", "issuer"),
+        # Nor this one: the audit stream's name in the store of logs, as `platform` and `security` are.
+        "audit",
     }
 )
 PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})

@@ -21,7 +21,7 @@ def test_the_server_accepts_every_rule_monitor_and_page(api_server: ApiServer, s
     spaces = [one for one in platform_namespaces(graph.settings) if one["metadata"]["name"] == OBSERVABILITY_NAMESPACE]
     settled(api_server, spaces)
     for region in graph.regions:
-        objects = [*rule_objects(graph), *core_monitors(), *dashboard_objects(pages(graph)), *mesh_objects(graph, region)]
+        objects = [*rule_objects(graph), *core_monitors(graph), *dashboard_objects(pages(graph)), *mesh_objects(graph, region)]
         assert {one["metadata"]["namespace"] for one in objects} == {OBSERVABILITY_NAMESPACE}
         assert [said for one in objects if (said := refusal(api_server, one))] == []
 

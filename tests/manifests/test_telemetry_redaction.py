@@ -234,10 +234,10 @@ def test_structured_bodies_attributes_spans_and_their_events_are_redacted_in_key
         post(events, "logs", {"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": [record]}]}]})
         resource = {"attributes": pairs({"owner": mail})}
         post(events, "traces", {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]})
-        wait_until(process, tmp_path / "run", lambda: bool(bodies(out)) and bool(spans(out / "otlp_grpc-tempo.json")))
+        wait_until(process, tmp_path / "run", lambda: bool(bodies(out)) and bool(spans(out / "otlp_grpc-traces-platform.json")))
     text = everything(out)
     assert [needle for needle in (number, mail, token, "correct horse") if needle in text] == []
-    (kept,), (told,) = bodies(out), spans(out / "otlp_grpc-tempo.json")
+    (kept,), (told,) = bodies(out), spans(out / "otlp_grpc-traces-platform.json")
     assert kept["body"]["count"] == 7
     assert kept["body"]["peer"] == kept["attributes"]["peer"] == told["attributes"]["peer"] == PEER
     assert told["traceId"] == TRACE

@@ -1,4 +1,4 @@
-"""Spans through the gateway's own configuration in the real collector: who reports them, and which traces are kept.
+"""Spans through the gateway's own configuration in the real collector: who reports them, which are kept, and whose they are.
 
 The port of the proxies is HTTP here, where a header is what the proxy in front would send; that it does is Istio's word.
 """
@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from components.graph.traces import trace_names
+from components.observability.telemetry import gateway
 from sandbox.otelcol import LOOPBACK, free_port, listening, running, spans, wait_until
 from sandbox.toolchain import build
 from tests.manifests.test_telemetry_redaction import pairs
-from tests.support.telemetry import gate, graph
+from tests.support.telemetry import REGION, gate, graph
 from tests.support.telemetry_logs import PEER, SELF
 
 ORDINARY = 200
@@ -25,6 +27,17 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "flagged": {"attributes": {"response_flags": "UAEX"}},
     "slow": {"end": START + 1_500_000_000},
 }
+DOMAIN = SELF.removeprefix("spiffe://").partition("/")[0]
+OTHERS = {
+    "callee": SELF,
+    "gateway": f"spiffe://{DOMAIN}/ns/istio-ingress/sa/ingress-gateway",
+    "longer-name": f"spiffe://{DOMAIN}/ns/bank-ab/sa/api-ms",
+    "shorter-path": f"spiffe://{DOMAIN}/ns/bank-a",
+    "other-domain": "spiffe://evil.internal/ns/bank-a/sa/api-ms",
+    "domain-by-pattern": f"spiffe://{DOMAIN.replace('.', 'x')}/ns/bank-a/sa/api-ms",
+    "name-in-path": f"spiffe://{DOMAIN}/ns/istio-ingress/sa/x/ns/bank-a/sa/y",
+}
+"""Spans of other reporters, each the one span of a trace that failed."""
 FORGED = {"zerotrust_reporter_id": "spiffe://forged", "zerotrust.reporter": "spiffe://forged"}
 
 
@@ -53,8 +66,8 @@ def span(number: int, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Spans that reached Tempo."""
+def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """Spans that reached the store, by the name that they were written under."""
     folder = tmp_path_factory.mktemp("traces")
     collector, port, proxies = build("otelcol", lambda _line: None), free_port(), free_port()
     config = gate(graph(), folder / "out", folder / "state", port)
@@ -63,15 +76,30 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     config["receivers"]["otlp/mesh"]["protocols"] = {"http": {"endpoint": f"{LOOPBACK}:{proxies}", "include_metadata": True}}
     config["processors"]["tail_sampling"]["decision_wait"] = "1s"
     header = f'By={SELF};Hash=aa;Subject="CN=x, URI=spiffe://forged";URI=spiffe://forged,By={SELF};Hash=bb;Subject="";URI={PEER}'
-    out = folder / "out" / "otlp_grpc-tempo.json"
+    names = trace_names(graph())
+
+    def written() -> dict[str, list[dict[str, Any]]]:
+        return {name: spans(folder / "out" / f"otlp_grpc-traces-{name}.json") for name in names}
+
     with running(collector, config, folder / "run") as process, listening(process, folder / "run", proxies):
         with listening(process, folder / "run", port):
             send(proxies, [span(number, "ordinary", {}) for number in range(ORDINARY)], {"X-Forwarded-Client-Cert": header})
         special = [span(ORDINARY + place, name, wanted) for place, (name, wanted) in enumerate(ALWAYS.items())]
         send(proxies, special, {"X-Forwarded-Client-Cert": header})
-        send(proxies, [span(ORDINARY + len(ALWAYS), "headless", {"status": {"code": 2}})], {})
-        wait_until(process, folder / "run", lambda: {*ALWAYS, "headless"} <= {one["name"] for one in spans(out)})
-    return spans(out)
+        number = ORDINARY + len(ALWAYS)
+        send(proxies, [span(number, "headless", {"status": {"code": 2}})], {})
+        for place, (name, reporter) in enumerate(OTHERS.items(), start=1):
+            sent = [span(number + place, name, {"status": {"code": 2}})]
+            send(proxies, sent, {"X-Forwarded-Client-Cert": f'By={SELF};Hash=aa;Subject="";URI={reporter}'})
+        wanted = {*ALWAYS, *OTHERS, "headless"}
+        wait_until(process, folder / "run", lambda: wanted <= {one["name"] for found in written().values() for one in found})
+    return written()
+
+
+@pytest.fixture(scope="module")
+def kept(stored: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """All of them but those of other reporters."""
+    return [one for found in stored.values() for one in found if one["name"] not in OTHERS]
 
 
 @pytest.mark.parametrize("name", sorted(ALWAYS))
@@ -92,3 +120,21 @@ def test_a_span_names_the_proxy_that_sent_it_by_its_certificate_and_not_what_the
 def test_a_span_that_came_past_a_proxy_has_no_reporter(kept: list[dict[str, Any]]):
     (one,) = (one for one in kept if one["name"] == "headless")
     assert not {"zerotrust_reporter_id", "zerotrust.reporter"} & set(one["attributes"])
+
+
+def test_a_span_is_written_under_the_tenant_of_the_proxy_that_sent_it_and_under_no_other_name(
+    stored: dict[str, list[dict[str, Any]]],
+):
+    homes = {name: {one["name"] for one in found} for name, found in stored.items()}
+    assert homes.pop("bank-a") == {*ALWAYS, "ordinary"}
+    assert homes.pop("bank-b") == {"callee"}
+    assert homes.pop("platform") == {"headless", *OTHERS} - {"callee"}
+    assert set().union(*homes.values()) == set()
+
+
+def test_every_exporter_of_traces_bears_its_name_for_the_store_refuses_what_bears_none():
+    config = gateway.config(graph(), REGION)
+    told = {name: one["headers"] for name, one in config["exporters"].items() if name.startswith("otlp_grpc/")}
+    assert told == {f"otlp_grpc/traces-{name}": {"X-Scope-OrgID": name} for name in trace_names(graph())}
+    fed = {name for one in config["service"]["pipelines"].values() for name in one["exporters"] if name.startswith("otlp_grpc/")}
+    assert fed == set(told)

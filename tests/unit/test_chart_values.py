@@ -18,6 +18,7 @@ from components.cni import cilium
 from components.context import RegionContext
 from components.delivery import argocd, runners, trivy
 from components.graph.names import EASTWEST, EGRESS, GATEWAYS, INGRESS, OBSERVABILITY_NAMESPACE
+from components.graph.traces import trace_names
 from components.helm import PINS, SYSTEM_NODES, SYSTEM_TOLERATION, pins
 from components.identity import issuer, spire
 from components.mesh import gateways, istio
@@ -245,7 +246,7 @@ OFF = re.compile(r"insecure|skip.*verif|disable.*(tls|valid)|tlsdisable", re.IGN
 ON = re.compile(r"tls(/\w+)?/enabled$", re.IGNORECASE)
 IN_THE_MESH = {
     "audit-reader/alternateConfig/exporters/otlp_grpc/tls/insecure",
-    "telemetry-gateway/alternateConfig/exporters/otlp_grpc/tempo/tls/insecure",
+    *(f"telemetry-gateway/alternateConfig/exporters/otlp_grpc/traces-{name}/tls/insecure" for name in trace_names(GRAPH)),
 }
 """Spoken without TLS by a collector to its own proxy, which makes it the mesh's mutual TLS: STRICT at the other end, and a policy
 that names the collector's SPIFFE id, refuse anybody who comes without. A second TLS inside would need certificates of its own."""
@@ -295,10 +296,10 @@ def test_a_verification_that_is_turned_off_is_found_in_maps_and_in_lists(wrong):
 def test_who_speaks_plainly_to_its_proxy_goes_to_a_host_of_the_mesh_and_through_the_proxy():
     """The argument of IN_THE_MESH: neither the port nor the host is excluded from the proxy."""
     for path in IN_THE_MESH:
-        release = path.split("/")[0]
+        release, _, rest = path.partition("/")
         values = VALUES[release][1]
-        exporter = under(values, path.split("/", 1)[1].removesuffix("/tls/insecure")) if "tempo" not in path else None
-        exporter = exporter or values["alternateConfig"]["exporters"]["otlp_grpc/tempo"]
+        name = rest.removeprefix("alternateConfig/exporters/").removesuffix("/tls/insecure")
+        exporter = values["alternateConfig"]["exporters"][name]
         host, port = exporter["endpoint"].rsplit(":", 1)
         assert host.endswith(f".{OBSERVABILITY_NAMESPACE}.svc.cluster.local")
         assert port not in values["podAnnotations"]["traffic.sidecar.istio.io/excludeOutboundPorts"].split(",")

@@ -77,7 +77,7 @@ def test_every_pod_is_registered_once_under_the_id_that_policies_name(stack, reg
     ]
     for expected, pod in pods:
         assert [issued(each, pod, domain) for each in all_of_them if selected(each, pod)] == [expected]
-    further = {"ratelimit", "telemetry-gateway", "audit-reader", "falcosidekick", RUNNER, *MONITORING}
+    further = {"ratelimit", "telemetry-gateway", "audit-reader", "falcosidekick", "tempo", RUNNER, *MONITORING}
     further |= {"keycloak"} if region == HOME else set()
     assert len(all_of_them) == len(pods) + len(further)
 

@@ -1,9 +1,9 @@
 """The gateway: every redacted line and every span passes it, is redacted once more, gets its identity, and goes to its store.
 
-Guarantees: logs of a tenant go to Loki under that tenant alone, by the namespace the API server put the pod in; audit records go
-to Loki's `audit` and to every sink; a trace is kept whole or not at all, and always when a part of it failed, was denied or was
-slow. What a store or sink does not take waits on disk. Relies on: the mesh for whoever writes at the OTLP ports, the pipeline's
-own certificates at the TLS port.
+Guarantees: logs of a tenant go to Loki under that tenant alone, by the namespace the API server put the pod in, spans by the id
+of the proxy that sent them (`traces`); audit records go to Loki's `audit` and to every sink; a trace is kept whole or not at
+all, and always when a part of it failed, was denied or was slow. What a store or sink does not take waits on disk. Relies on: the
+mesh for whoever writes at the OTLP ports, the pipeline's own certificates at the TLS port.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,9 @@ from components.graph.names import (
     OTLP_GRPC_PORT,
     OTLP_HTTP_PORT,
     SECURITY_NAMESPACE,
-    TEMPO_SERVICE,
     service_host,
 )
-from components.observability.telemetry import redaction, schema, sinks
+from components.observability.telemetry import redaction, schema, sinks, traces
 from components.observability.telemetry.agents import origin
 from components.observability.telemetry.names import (
     AUDIT_LOGS,
@@ -158,13 +157,14 @@ def _pipelines(graph: Graph) -> dict[str, Any]:
         },
         "traces/kept": {
             "receivers": ["otlp/tls"],
-            "processors": ["memory_limiter", "tail_sampling", "batch"],
-            "exporters": ["otlp_grpc/tempo"],
+            "processors": ["memory_limiter", "tail_sampling"],
+            "exporters": [traces.ROUTING],
         },
+        **traces.pipelines(graph),
     }
 
 
-def _connectors(graph: Graph) -> dict[str, Any]:
+def _connectors(graph: Graph, region: str) -> dict[str, Any]:
     def row(context: str, condition: str, pipeline: str) -> dict[str, Any]:
         return {"context": context, "condition": condition, "pipelines": [pipeline]}
 
@@ -178,6 +178,7 @@ def _connectors(graph: Graph) -> dict[str, Any]:
             "error_mode": "ignore",
             "table": [row("log", f'attributes["{DATASET}"] != nil', "logs/audit")],
         },
+        traces.ROUTING: traces.connector(graph, region),
     }
 
 
@@ -195,17 +196,11 @@ def config(graph: Graph, region: str, places: Mapping[str, pulumi.Input[str]] | 
         "extensions": {**extensions(), **authenticators},
         "receivers": _receivers(),
         "processors": _processors(graph, region),
-        "connectors": _connectors(graph),
+        "connectors": _connectors(graph, region),
         "exporters": {
             **{f"otlp_http/loki-{tenant}": _loki(tenant) for tenant in log_tenants(graph)},
             **sinks.exporters(settings, region, places or {}),
-            "otlp_grpc/tempo": {
-                "endpoint": f"{service_host(OBSERVABILITY_NAMESPACE, TEMPO_SERVICE)}:{OTLP_GRPC_PORT}",
-                # The proxies of both make it mutual TLS.
-                "tls": {"insecure": True},
-                "sending_queue": queue(),
-                "retry_on_failure": dict(RETRY),
-            },
+            **traces.exporters(graph),
             "load_balancing": {
                 "routing_key": "traceID",
                 "protocol": {"otlp": {"tls": tls(server=GATEWAY_HOST)}},

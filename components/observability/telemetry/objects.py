@@ -24,9 +24,9 @@ from components.graph.names import (
     RATE_LIMIT_SERVICE,
     SECURITY_NAMESPACE,
     SERVICE_LABEL,
-    TEMPO_SERVICE,
     service_host,
 )
+from components.graph.traces import trace_hosts
 from components.manifests import Manifest, manifest
 from components.observability.telemetry.names import (
     AGENT_NAMESPACE,
@@ -152,11 +152,11 @@ def writers(graph: Graph, region: str) -> Manifest:
     return manifest("security.istio.io/v1", "AuthorizationPolicy", COLLECTOR, namespace=OBSERVABILITY_NAMESPACE, spec=spec)
 
 
-def scopes() -> tuple[Manifest, ...]:
+def scopes(graph: Graph) -> tuple[Manifest, ...]:
     """What the gateway's and the reader's proxies can name. AWS and sinks go past the proxy, by the network's rules."""
     istiod = f"{MESH_NAMESPACE}/istiod.{MESH_NAMESPACE}.svc.{CLUSTER_DOMAIN}"
-    stores = [f"./{service_host(OBSERVABILITY_NAMESPACE, name)}" for name in (LOKI_SERVICE, TEMPO_SERVICE)]
-    reached = {COLLECTOR: [istiod, *stores], READER: [istiod, f"./{GATEWAY_HOST}"]}
+    stores = {service_host(OBSERVABILITY_NAMESPACE, LOKI_SERVICE), *trace_hosts(graph).values()}
+    reached = {COLLECTOR: [istiod, *(f"./{host}" for host in stores)], READER: [istiod, f"./{GATEWAY_HOST}"]}
     return tuple(
         manifest(
             "networking.istio.io/v1",
@@ -175,7 +175,7 @@ def scopes() -> tuple[Manifest, ...]:
 
 def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     """Everything of a region that is no release."""
-    return (*authority(), *certificates(), *services(), writers(graph, region), *scopes())
+    return (*authority(), *certificates(), *services(), writers(graph, region), *scopes(graph))
 
 
 def registrations() -> tuple[tuple[str, str, dict[str, str]], ...]:
