@@ -55,7 +55,7 @@ MESH = Page(
             queries=(_rate(CALLS, "destination_workload", f'{AT_CALLEE}, connection_security_policy="none"'),),
         ),
         Panel(
-            title="Configuration pushed and refused",
+            title="Configuration: pushes, those that failed, and those that a proxy refused",
             legend="{{type}}",
             queries=(_rate("pilot_xds_pushes", "type"), _rate("pilot_total_xds_rejects", "type")),
         ),
@@ -104,7 +104,7 @@ IDENTITIES = Page(
             title="Authority: seconds left",
             unit="s",
             legend="{{trust_domain_id}}",
-            queries=("max by (trust_domain_id) (spire_server_manager_x509_ca_rotate_ttl)",),
+            queries=("max by (trust_domain_id) (spire_server_manager_x509_ca_rotate_expiration) - time()",),
         ),
         Panel(
             title="Bundles fetched from other regions",

@@ -48,8 +48,13 @@ def tls(*, server: str | None = None) -> dict[str, object]:
 
 
 def own_telemetry() -> dict[str, object]:
-    """The collector's own log and metrics; the latter for Prometheus alone."""
-    reader = {"pull": {"exporter": {"prometheus": {"host": "${env:MY_POD_IP}", "port": METRICS_PORT}}}}
+    """The collector's own log and metrics; the latter for Prometheus alone.
+
+    Left to itself the collector leaves `_total` off its counters as soon as a reader is configured, and every alert about them
+    would be silent for ever: the names' form is said here, and a test scrapes them.
+    """
+    named = {"without_type_suffix": False, "without_units": False, "without_scope_info": True}
+    reader = {"pull": {"exporter": {"prometheus": {"host": "${env:MY_POD_IP}", "port": METRICS_PORT, **named}}}}
     return {"logs": {"level": "warn", "encoding": "json"}, "metrics": {"level": "normal", "readers": [reader]}}
 
 
