@@ -19,42 +19,49 @@ class ArgoCDError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of object that an application would apply."""
+    """A kind of object that an application would apply; without a namespace it goes where the application goes."""
 
     group: str
     kind: str
     namespaced: bool = True
     name: str = "some"
+    namespace: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A question to the API server's enforcer."""
+    """A question to the API server's enforcer; without an object it is about the job's application, as Argo CD names it."""
 
     subject: str
     resource: str
     action: str
-    object: str
+    object: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One application of one project, what it would apply, and perhaps a request."""
+    """An application among projects, of which it names one; what it would apply; perhaps a signature and a request.
 
-    project: Object
+    `namespaces` are those in which Argo CD looks for applications beside its own, `argocd`. `verification` is what git says about
+    the revision's signature, the empty text for none.
+    """
+
+    projects: Sequence[Object]
     application: Object
+    namespaces: Sequence[str] = ()
     kinds: Sequence[Kind] = ()
+    verification: str | None = None
     policy: str = ""
     request: Request | None = None
 
     def line(self) -> str:
         """As the tool reads it."""
         asked: dict[str, Any] = {
-            "project": self.project,
+            "projects": list(self.projects),
             "application": self.application,
-            "resources": [
-                {"group": one.group, "kind": one.kind, "name": one.name, "namespaced": one.namespaced} for one in self.kinds
-            ],
+            "namespaces": list(self.namespaces),
+            "resources": [vars(one) for one in self.kinds],
+            "verification": self.verification,
             "policy": self.policy,
         }
         if self.request is not None:
@@ -64,11 +71,16 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is permitted; `kinds` in the job's order, `request` None without one."""
+    """What is permitted; `kinds` in the job's order, `signed` and `request` None where nothing was asked.
 
-    source: bool
-    destination: bool
+    `refused` says why the application is in no project; nothing but the request is judged then, and all else is False.
+    """
+
+    refused: str = ""
+    source: bool = False
+    destination: bool = False
     kinds: tuple[bool, ...] = field(default=())
+    signed: bool | None = None
     request: bool | None = None
 
 
@@ -86,9 +98,11 @@ def verdicts(jobs: Sequence[Job], progress: Callable[[str], None]) -> list[Verdi
     answers = [json.loads(line) for line in ran.stdout.splitlines()]
     return [
         Verdict(
+            refused=one["refused"],
             source=bool(one["sources"]) and all(one["sources"]),
             destination=one["destination"],
             kinds=tuple(one["resources"]),
+            signed=one.get("signed"),
             request=one.get("rbac"),
         )
         for one in answers

@@ -11,7 +11,7 @@ from components.base import Component
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
 from components.delivery import runners, trivy
 from components.delivery.argocd import ArgoCD, ArgoCDArgs
-from components.delivery.projects import region_objects, tenant_objects
+from components.delivery.projects import default_project, region_objects, tenant_objects
 from components.delivery.runners import Runners, RunnersArgs
 from components.delivery.trivy import Scanner, ScannerArgs
 from components.graph.names import RUNNER, RUNNER_NAMESPACE, SCANNING_NAMESPACE
@@ -48,7 +48,8 @@ class Delivery(Component, token="zerotrust:delivery:Delivery"):
         guard = DeliveryManifests(
             f"{name}-guard", ManifestsArgs(objects=region_objects(graph), after=args.after), opts=self.child()
         ).ready
-        objects = [one for tenant in sorted(graph.settings.delivery.gitops.tenants) for one in tenant_objects(graph, tenant)]
+        tenants = sorted(graph.settings.delivery.gitops.tenants)
+        objects = [default_project(), *(one for tenant in tenants for one in tenant_objects(graph, tenant))]
         projects = DeliveryManifests(
             f"{name}-projects", ManifestsArgs(objects=objects, after=[*argocd.ready, *guard]), opts=self.child()
         ).ready

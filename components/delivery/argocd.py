@@ -1,9 +1,9 @@
 """Argo CD: what a tenant's signed repository says is what runs in the tenant's namespace, and it can reach nothing else.
 
 Guarantees: nobody logs in but by the issuer (authorization code with PKCE: a public client, no client secret); there is no local
-admin, no shell into pods, no right by default. Argo CD has no cluster role: it knows the cluster as the list of the tenants'
-namespaces that have an entry, holds a reading role in each, and writes as that namespace's own account (`projects`). It renders
-plain manifests only; no chart, kustomization or plug-in of a repository is run.
+admin, no shell into pods, no right by default. Argo CD knows the cluster as the list of the tenants' namespaces that have an
+entry, reads in each, and writes as an account of that tenant (`rights`); an application counts there and in Argo CD's own
+namespace (`projects`). It renders plain manifests only; no chart, kustomization or plug-in of a repository is run.
 The cache is one instance on purpose: what is lost with it is rendered again. Its password is made in the cluster by the chart's
 hook, and is in no file and no state. Relies on: the issuer's client, the namespaces' network rules.
 """
@@ -16,15 +16,15 @@ import pulumi
 import yaml
 
 from components.base import Component
-from components.delivery.projects import IN_CLUSTER, access_policy, watched_kinds
+from components.delivery.guard import IN_CLUSTER
+from components.delivery.projects import access_policy
+from components.delivery.rights import watched_kinds
 from components.graph.model import Graph
 from components.graph.names import GITOPS_NAMESPACE, SERVICE_LABEL
 from components.helm import install, pod_resources, spread_over_zones, system_placement
 
 PORT_FORWARD: Final = "localhost:8443"
 """Where `kubectl port-forward svc/argocd-server 8443:443` is opened; the platform publishes no way to it."""
-CONTROLLER: Final = "argocd-application-controller"
-SERVER: Final = "argocd-server"
 SERVER_PORT, REPOSITORY_PORT, CACHE_PORT = 8080, 8081, 6379
 CONTROLLER_METRICS, SERVER_METRICS, REPOSITORY_METRICS = 8082, 8083, 8084
 
@@ -52,7 +52,7 @@ def chart_values(graph: Graph) -> dict[str, Any]:
         },
         "configs": {
             "cm": _configuration(graph),
-            "params": _parameters(),
+            "params": _parameters(graph),
             "rbac": {"policy.default": "", "policy.csv": access_policy(graph), "scopes": "[groups]", "policy.matchMode": "glob"},
             "gpg": {"keys": _keys(graph)},
             # Without entries no host key is trusted: repositories are reached by https alone.
@@ -91,7 +91,7 @@ def chart_values(graph: Graph) -> dict[str, Any]:
         "redisSecretInit": {"enabled": True, "resources": pod_resources("50m", "64Mi", memory_limit="128Mi")},
         "dex": {"enabled": False},
         "notifications": {"enabled": False},
-        "applicationSet": {"replicas": 0},  # applications come from the settings; nothing generates them
+        "applicationSet": {"replicas": 0},  # a tenant writes its applications out; nothing generates them
         "commitServer": {"enabled": False},
     }
     if images is not None:
@@ -136,7 +136,7 @@ def _configuration(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _parameters() -> dict[str, Any]:
+def _parameters(graph: Graph) -> dict[str, Any]:
     return {
         "server.insecure": "false",
         "server.disable.auth": "false",
@@ -145,8 +145,9 @@ def _parameters() -> dict[str, Any]:
         "reposerver.tls.minversion": "1.3",
         "reposerver.enable.git.submodule": "false",  # a submodule would be a repository that no setting names
         "reposerver.max.combined.directory.manifests.size": "10M",
-        "application.namespaces": "",  # applications count in this namespace alone
-        "controller.diff.server.side": "true",
+        "application.namespaces": ",".join(sorted(graph.settings.delivery.gitops.tenants)),
+        # That comparison is a writing request in the controller's own name, which has the right to none.
+        "controller.diff.server.side": "false",
     }
 
 

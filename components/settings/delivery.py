@@ -39,11 +39,11 @@ Schedule = Annotated[str, *_SCHEDULE]
 _ARMOR = ("-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----")
 
 
-class ApplicationSettings(Model):
-    """One folder of a tenant's repository."""
+class RootSettings(Model):
+    """The folder that says which applications a tenant has."""
 
     path: Folder
-    """The folder of plain manifests."""
+    """The folder of manifests of kind Application, each in the tenant's namespace and project; folders in it are not read."""
     revision: Revision = "main"
     """Branch, tag or commit; what it points at must be signed by one of the tenant's keys."""
 
@@ -65,9 +65,9 @@ class TenantDeliverySettings(Model):
     """What one tenant's repository delivers into the tenant's namespace."""
 
     repository: Repository
-    """The only source."""
-    applications: dict[Name, ApplicationSettings] = Field(min_length=1)
-    """Folders by the application's name."""
+    """The only source, of the root and of every application."""
+    root: RootSettings
+    """Where the tenant's applications are declared."""
     signing_keys: dict[KeyId, str] = Field(min_length=1)
     """Armored public OpenPGP keys by long id. A commit that none of them signed is not rendered."""
     deployers: tuple[Group, ...] = ()

@@ -1,24 +1,23 @@
-"""GitOps before the real judges: Argo CD's own code on projects, applications and requests, the API server on what is written.
+"""GitOps before Argo CD's own code: which project takes an application, and what an application and a request may.
 
-Not proven here: that Argo CD's controller asks these functions, and that its repository server checks signatures.
+Not proven here: that Argo CD's controller asks these functions, and that its repository server runs git and gpg. What the API
+server says is in test_delivery_admission.py.
 """
 
-import copy
 import sys
-import time
 from typing import Any
 
 import pytest
 
 from components.delivery import projects
+from components.delivery.guard import IN_CLUSTER
+from components.delivery.rights import APPLICATION, WRITTEN
 from components.graph.model import Graph
-from components.manifests import LABELS
-from components.settings import load
-from sandbox.apiclient import ApiServer
-from sandbox.argocd import ArgoCDError, Job, Kind, Request, verdicts
-from tests.support.objects import refusal
-from tests.support.program import stack_settings
+from sandbox.argocd import ArgoCDError, Job, Kind, Request, Verdict, verdicts
+from tests.support.delivery import all_projects, child_of, delivered_graph, root_of
 
+WORKLOADS = tuple(Kind(group=group, kind=kind) for group, kind in WRITTEN)
+AN_APPLICATION = Kind(group=APPLICATION[0], kind=APPLICATION[1])
 OWNED_BY_THE_PROGRAM = (
     Kind(group="rbac.authorization.k8s.io", kind="Role"),
     Kind(group="rbac.authorization.k8s.io", kind="RoleBinding"),
@@ -26,7 +25,8 @@ OWNED_BY_THE_PROGRAM = (
     Kind(group="cilium.io", kind="CiliumNetworkPolicy"),
     Kind(group="security.istio.io", kind="AuthorizationPolicy"),
     Kind(group="networking.istio.io", kind="ServiceEntry"),
-    Kind(group="argoproj.io", kind="Application"),
+    Kind(group="argoproj.io", kind="ApplicationSet"),
+    Kind(group="argoproj.io", kind="AppProject"),
     Kind(group="", kind="ServiceAccount"),
     Kind(group="", kind="Secret"),
     Kind(group="", kind="ResourceQuota"),
@@ -37,6 +37,16 @@ OF_THE_CLUSTER = (
     Kind(group="rbac.authorization.k8s.io", kind="ClusterRole", namespaced=False),
     Kind(group="spire.spiffe.io", kind="ClusterSPIFFEID", namespaced=False),
 )
+ELSEWHERE = [
+    {"server": IN_CLUSTER, "namespace": "kube-system"},
+    {"server": IN_CLUSTER, "namespace": "argocd"},
+    {"server": IN_CLUSTER, "namespace": "bank-b"},
+    {"server": IN_CLUSTER, "namespace": "bank-a-2"},
+    {"server": IN_CLUSTER, "namespace": ""},
+    {"server": "https://elsewhere.example", "namespace": "bank-a"},
+    {"name": "elsewhere", "namespace": "bank-a"},
+]
+LISTED, UNLISTED = "8B02A33562C51D04", "4AEE18F83AFDEB23"
 
 
 def say(line: str) -> None:
@@ -45,71 +55,111 @@ def say(line: str) -> None:
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    """The shipped stack, with a repository for each tenant."""
-    settings = copy.deepcopy(stack_settings("prod"))
-    tenants = settings["delivery"]["gitops"]["tenants"]
-    for tenant in settings["tenants"]:
-        own = copy.deepcopy(tenants["bank-a"])
-        own["repository"] = f"https://git.clearing.example/{tenant}/deploy"
-        own["deployers"], own["readers"] = [f"{tenant}-releases"], [f"{tenant}-developers"]
-        tenants[tenant] = own
-    return Graph.of(load(settings))
+    return delivered_graph()
 
 
-def of(graph: Graph, tenant: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A tenant's project and its application."""
-    objects = projects.tenant_objects(graph, tenant)
-    [project] = [one for one in objects if one["kind"] == "AppProject"]
-    [application] = [one for one in objects if one["kind"] == "Application"]
-    return project, application
+def judged(graph: Graph, *applications: dict[str, Any], **job: Any) -> list[Verdict]:
+    """Argo CD's verdict on each, among every project of the cluster."""
+    known, namespaces = all_projects(graph), sorted(graph.settings.delivery.gitops.tenants)
+    return verdicts([Job(projects=known, application=one, namespaces=namespaces, **job) for one in applications], say)
 
 
-def test_each_tenants_own_application_is_permitted_and_delivers_what_it_may(graph):
-    kinds = [Kind(group=group, kind=kind) for group, kind in projects.WRITTEN]
-    for verdict in verdicts([Job(project=p, application=a, kinds=kinds) for p, a in (of(graph, t) for t in graph.tenants)], say):
-        assert (verdict.source, verdict.destination) == (True, True)
-        assert all(verdict.kinds)
+def test_each_tenants_root_is_taken_and_delivers_applications_and_nothing_else(graph):
+    refused = (*WORKLOADS, *OWNED_BY_THE_PROGRAM, *OF_THE_CLUSTER)
+    for said in judged(graph, *(root_of(graph, one) for one in graph.tenants), kinds=(AN_APPLICATION, *refused)):
+        assert (said.refused, said.source, said.destination) == ("", True, True)
+        assert said.kinds == (True, *(False for _ in refused))
 
 
-def test_no_project_takes_another_tenants_application_wherever_it_points(graph):
-    pairs = [(one, other) for one in graph.tenants for other in graph.tenants if one != other]
-    jobs = [Job(project=of(graph, one)[0], application=of(graph, other)[1]) for one, other in pairs]
-    assert len(jobs) >= 2
-    assert {(said.source, said.destination) for said in verdicts(jobs, say)} == {(False, False)}
+def test_each_tenants_own_application_is_taken_and_delivers_workloads_and_no_further_application(graph):
+    refused = (AN_APPLICATION, *OWNED_BY_THE_PROGRAM, *OF_THE_CLUSTER)
+    for said in judged(graph, *(child_of(one) for one in graph.tenants), kinds=(*WORKLOADS, *refused)):
+        assert (said.refused, said.source, said.destination) == ("", True, True)
+        assert said.kinds == (*(True for _ in WORKLOADS), *(False for _ in refused))
+
+
+def test_no_application_of_a_tenants_namespace_gets_into_any_project_but_the_tenants(graph):
+    names = ["", "nowhere", *(one["metadata"]["name"] for one in all_projects(graph))]
+    taken = {
+        (tenant, name)
+        for tenant in graph.tenants
+        for name, said in zip(names, judged(graph, *(child_of(tenant, project=name) for name in names)), strict=True)
+        if not said.refused
+    }
+    assert taken == {(tenant, tenant) for tenant in graph.tenants}
+    assert len(names) > 2 * len(graph.tenants)
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "security", "bank-a-2"])
+def test_an_application_in_a_namespace_that_is_not_delivered_to_is_not_looked_at(graph, namespace):
+    application = child_of("bank-a")
+    application["metadata"]["namespace"] = namespace
+    [said] = judged(graph, application)
+    assert namespace in said.refused
+
+
+def test_the_default_project_permits_nothing_not_even_in_argo_cds_namespace(graph):
+    application = child_of("bank-a", project="default")
+    application["metadata"]["namespace"] = "argocd"
+    [said] = judged(graph, application, kinds=(AN_APPLICATION, *WORKLOADS, *OWNED_BY_THE_PROGRAM, *OF_THE_CLUSTER))
+    assert (said.refused, said.source, said.destination, any(said.kinds)) == ("", False, False, False)
+
+
+@pytest.mark.parametrize("destination", ELSEWHERE)
+def test_neither_root_nor_application_delivers_outside_the_tenants_namespace(graph, destination):
+    root = root_of(graph, "bank-a")
+    root["spec"]["destination"] = destination
+    assert [said.destination for said in judged(graph, root, child_of("bank-a", destination=destination))] == [False, False]
+
+
+@pytest.mark.parametrize("namespace", ["argocd", "bank-b", "kube-system"])
+def test_an_object_that_names_another_namespace_is_not_delivered_there(graph, namespace):
+    beyond = [Kind(group=group, kind=kind, namespace=namespace) for group, kind in (*WRITTEN, APPLICATION)]
+    for said in judged(graph, root_of(graph, "bank-a"), child_of("bank-a"), kinds=beyond):
+        assert not any(said.kinds)
 
 
 @pytest.mark.parametrize(
-    "destination",
+    "source",
     [
-        {"server": projects.IN_CLUSTER, "namespace": "kube-system"},
-        {"server": projects.IN_CLUSTER, "namespace": "argocd"},
-        {"server": projects.IN_CLUSTER, "namespace": "bank-a-2"},
-        {"server": projects.IN_CLUSTER, "namespace": ""},
-        {"server": "https://elsewhere.example", "namespace": "bank-a"},
-        {"name": "elsewhere", "namespace": "bank-a"},
+        {"source": {"repoURL": "https://git.clearing.example/bank-b/deploy", "path": "prod/jobs"}},
+        {"source": {"repoURL": "https://git.clearing.example/bank-a/deploy/x", "path": "prod/jobs"}},
+        {"source": {"repoURL": "oci://registry.example/bank-a", "targetRevision": "1.0.0", "path": "."}},
+        {
+            "sources": [
+                {"repoURL": "https://git.clearing.example/bank-a/deploy", "path": "prod/jobs"},
+                {"repoURL": "https://git.clearing.example/bank-a/other", "path": "prod/jobs"},
+            ]
+        },
     ],
 )
-def test_a_tenant_cannot_deliver_outside_its_namespace(graph, destination):
-    project, application = of(graph, "bank-a")
-    application["spec"]["destination"] = destination
-    [said] = verdicts([Job(project=project, application=application)], say)
-    assert said.destination is False
+def test_nothing_is_delivered_from_a_repository_that_no_setting_names(graph, source):
+    [child] = judged(graph, child_of("bank-a", **source))
+    root = root_of(graph, "bank-a")
+    root["spec"].update(source)
+    [above] = judged(graph, root)
+    assert (child.source, above.source) == (False, False)
+
+
+def verification(key: str, outcome: str) -> str:
+    return f"gpg: Signature made Sat Nov 14 10:00:00 2026 UTC\ngpg:                using EDDSA key {key}\ngpg: {outcome}\n"
 
 
 @pytest.mark.parametrize(
-    "repository", ["https://git.clearing.example/bank-a/other", "https://git.clearing.example/bank-a/deploy/x"]
+    ("words", "taken"),
+    [
+        (verification(LISTED, 'Good signature from "releases@bank-a.example" [ultimate]'), True),
+        (verification(UNLISTED, 'Good signature from "somebody@bank-a.example" [ultimate]'), False),
+        (verification(LISTED, 'BAD signature from "releases@bank-a.example" [ultimate]'), False),
+        (verification(LISTED, "Can't check signature: No public key"), False),
+        ("error: no signature found\n", False),
+        ("", False),
+    ],
 )
-def test_a_tenant_cannot_deliver_from_a_repository_that_no_setting_names(graph, repository):
-    project, application = of(graph, "bank-a")
-    application["spec"]["source"]["repoURL"] = repository
-    [said] = verdicts([Job(project=project, application=application)], say)
-    assert said.source is False
-
-
-def test_no_kind_of_the_program_or_of_the_cluster_is_delivered(graph):
-    project, application = of(graph, "bank-a")
-    [said] = verdicts([Job(project=project, application=application, kinds=(*OWNED_BY_THE_PROGRAM, *OF_THE_CLUSTER))], say)
-    assert not any(said.kinds)
+def test_a_revision_that_no_listed_key_signed_is_taken_of_neither_root_nor_application(graph, words, taken):
+    assert LISTED in graph.settings.delivery.gitops.tenants["bank-a"].signing_keys
+    for said in judged(graph, root_of(graph, "bank-a"), child_of("bank-a"), verification=words):
+        assert said.signed is taken
 
 
 def test_a_group_has_its_own_tenants_role_and_nobody_has_more(graph):
@@ -121,155 +171,59 @@ def test_a_group_has_its_own_tenants_role_and_nobody_has_more(graph):
     }
     groups = sorted({group for group, _, _ in allowed} | {"admin", "role:admin", "role:readonly", "strangers"})
     asked = [
-        (group, tenant, action)
+        (group, tenant, action, one)
         for group in groups
         for tenant in sorted(graph.tenants)
         for action in ("get", "sync", "create", "update", "delete", "override", "action/apps/Deployment/restart")
+        for one in (root_of(graph, tenant), child_of(tenant))
     ]
-    jobs = []
-    for group, tenant, action in asked:
-        project, application = of(graph, tenant)
-        request = Request(
-            subject=group, resource="applications", action=action, object=f"{tenant}/{application['metadata']['name']}"
+    known = all_projects(graph)
+    jobs = [
+        Job(
+            projects=known,
+            application=one,
+            policy=policy,
+            request=Request(subject=group, resource="applications", action=action),
         )
-        jobs.append(Job(project=project, application=application, policy=policy, request=request))
-    said = {one for one, verdict in zip(asked, verdicts(jobs, say), strict=True) if verdict.request}
-    assert said == allowed
+        for group, _, action, one in asked
+    ]
+    said = [
+        (group, tenant, action, one["spec"]["project"])
+        for (group, tenant, action, one), verdict in zip(asked, verdicts(jobs, say), strict=True)
+        if verdict.request
+    ]
+    both = {(group, tenant, action, name) for group, tenant, action in allowed for name in (tenant, f"{tenant}.root")}
+    assert set(said) == both
+
+
+@pytest.mark.parametrize(
+    "object_", ["bank-a/jobs", "bank-a/bank-b/jobs", "bank-a/argocd/jobs", "bank-a.root/bank-b/x", "default/x"]
+)
+def test_a_tenants_role_is_about_its_project_in_its_namespace_alone(graph, object_):
+    known, policy = all_projects(graph), projects.access_policy(graph)
+    requests = [
+        Request(subject=f"bank-a-{group}", resource="applications", action="get", object=object_)
+        for group in ("releases", "developers")
+    ]
+    jobs = [Job(projects=known, application=child_of("bank-a"), policy=policy, request=one) for one in requests]
+    assert {said.request for said in verdicts(jobs, say)} == {False}
 
 
 @pytest.mark.parametrize("resource", ["exec", "clusters", "repositories", "accounts", "gpgkeys", "projects"])
 def test_nobody_may_change_argo_cd_itself(graph, resource):
-    project, application = of(graph, "bank-a")
-    policy = projects.access_policy(graph)
+    known, policy = all_projects(graph), projects.access_policy(graph)
     requests = [
         Request(subject=group, resource=resource, action=action, object="bank-a/some" if resource != "projects" else "bank-a")
         for group in ("bank-a-releases", "platform-operators")
         for action in ("create", "update", "delete")
     ]
-    jobs = [Job(project=project, application=application, policy=policy, request=one) for one in requests]
+    jobs = [Job(projects=known, application=child_of("bank-a"), policy=policy, request=one) for one in requests]
     assert {said.request for said in verdicts(jobs, say)} == {False}
 
 
 def test_a_project_that_argo_cd_does_not_take_is_an_error(graph):
-    project, application = of(graph, "bank-a")
-    project["spec"]["roles"][0]["policies"] = ["p, proj:bank-b:deployer, applications, sync, bank-b/*, allow"]
+    known = all_projects(graph)
+    wrong = next(one for one in known if one["metadata"]["name"] == "bank-a")
+    wrong["spec"]["roles"][0]["policies"] = ["p, proj:bank-b:deployer, applications, sync, bank-b/*, allow"]
     with pytest.raises(ArgoCDError, match="bank-a"):
-        verdicts([Job(project=project, application=application)], say)
-
-
-@pytest.fixture(scope="module")
-def server(api_server: ApiServer, graph: Graph) -> ApiServer:
-    for name in ("argocd", *graph.tenants):
-        api_server.namespace(name)
-    return api_server
-
-
-def test_the_server_takes_every_object_of_gitops(server, graph):
-    wanted = [*projects.region_objects(graph)]
-    wanted += [one for tenant in sorted(graph.tenants) for one in projects.tenant_objects(graph, tenant)]
-    server.prepare(wanted)
-    assert [said for one in wanted if (said := refusal(server, one))] == []
-
-
-def may(server: ApiServer, account: str, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:  # noqa: PLR0917
-    """What the API server's own authorizer says about an account, `<namespace>:<name>`."""
-    asked = {"verb": verb, "group": group, "resource": resource, "namespace": namespace, "name": name}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": f"system:serviceaccount:{account}", "resourceAttributes": asked},
-    }
-    said = server.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-    return bool(said["status"]["allowed"])
-
-
-@pytest.fixture(scope="module")
-def granted(server: ApiServer, graph: Graph) -> ApiServer:
-    for tenant in sorted(graph.tenants):
-        for one in projects.tenant_objects(graph, tenant):
-            if one["metadata"]["namespace"] == tenant:
-                server.apply(one)
-    return server
-
-
-def test_the_writing_account_writes_in_its_own_namespace_alone(granted, graph):
-    own, others = "bank-a", ["argocd", "kube-system", *sorted(set(graph.tenants) - {"bank-a"})]
-    account = f"{own}:{projects.ACCOUNT}"
-    for group, kind in projects.WRITTEN:
-        resource = f"{kind.lower()}s"
-        assert may(granted, account, "create", group, resource, own)
-        assert not [place for place in others if may(granted, account, "create", group, resource, place)]
-    for group, resource in (("", "secrets"), ("", "serviceaccounts"), ("", "pods"), ("networking.k8s.io", "networkpolicies")):
-        assert not may(granted, account, "create", group, resource, own)
-    assert not may(granted, account, "get", "", "secrets", own)
-
-
-def test_argo_cds_controller_writes_nothing_itself_and_acts_as_no_other_account(granted):
-    controller = "argocd:argocd-application-controller"
-    assert may(granted, controller, "list", "apps", "deployments", "bank-a")
-    assert may(granted, controller, "impersonate", "", "serviceaccounts", "bank-a", projects.ACCOUNT)
-    assert not may(granted, controller, "create", "apps", "deployments", "bank-a")
-    assert not may(granted, controller, "impersonate", "", "serviceaccounts", "bank-a", "api-ms")
-    assert not may(granted, controller, "impersonate", "", "serviceaccounts", "kube-system", projects.ACCOUNT)
-    assert not may(granted, controller, "list", "", "secrets", "bank-a")
-    assert not may(granted, "argocd:argocd-server", "impersonate", "", "serviceaccounts", "bank-a", projects.ACCOUNT)
-    assert not may(granted, "argocd:argocd-repo-server", "get", "", "configmaps", "bank-a")
-
-
-def settings_map(name: str, **labels: str) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "bank-a", "labels": labels}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
-
-
-def delivered(kind: str, **pod: Any) -> dict[str, Any]:
-    container = {"name": "app", "image": "registry.example/app@sha256:" + "0" * 64}
-    labels = pod.pop("labels", {})
-    template = {
-        "metadata": {"labels": {"app": "settle", **labels}},
-        "spec": {"restartPolicy": "Always" if kind == "Deployment" else "Never", "containers": [container], **pod},
-    }
-    spec: dict[str, Any] = {"template": template}
-    if kind == "Deployment":
-        spec["selector"] = {"matchLabels": {"app": "settle"}}
-    if kind == "CronJob":
-        spec = {"schedule": "0 1 * * *", "jobTemplate": {"spec": spec}}
-    group = "apps/v1" if kind == "Deployment" else "batch/v1"
-    return {"apiVersion": group, "kind": kind, "metadata": {"name": "settle", "namespace": "bank-a"}, "spec": spec}
-
-
-@pytest.fixture
-def writer(granted: ApiServer, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
-    """The server under the guard, asked by the writing account: the connection carries who is meant."""
-    guard = copy.deepcopy(projects.region_objects(graph))
-    granted.apply(settings_map("of-the-platform", **dict(LABELS)))
-    for one in guard:
-        granted.apply(one)
-    plain = granted._connection.request
-    who = {"Impersonate-User": f"system:serviceaccount:bank-a:{projects.ACCOUNT}"}
-
-    def request(method: str, where: str, body: Any = None, headers: Any = None) -> None:
-        plain(method, where, body, {**(headers or {}), **who})
-
-    monkeypatch.setattr(granted._connection, "request", request)
-    deadline = time.monotonic() + 60
-    # A policy is compiled some time after it is stored.
-    while not refusal(granted, settings_map("claims", **dict(LABELS))) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return granted
-
-
-def test_what_stands_beside_the_tenants_services_is_taken(writer):
-    wanted = [settings_map("flags"), *(delivered(kind) for kind in ("Deployment", "Job", "CronJob"))]
-    assert [said for one in wanted if (said := refusal(writer, one))] == []
-
-
-@pytest.mark.parametrize("kind", ["Deployment", "Job", "CronJob"])
-def test_what_is_delivered_takes_no_services_identity_and_no_services_name(writer, kind):
-    assert "has no account" in refusal(writer, delivered(kind, serviceAccountName="api-ms"))
-    assert "names a service or store" in refusal(writer, delivered(kind, labels={"app.kubernetes.io/name": "api-ms"}))
-    assert refusal(writer, delivered(kind, labels={"app.kubernetes.io/name": "nightly"})) == ""
-
-
-def test_the_platforms_own_objects_are_not_overwritten_or_claimed(writer):
-    assert "change the settings" in refusal(writer, settings_map("of-the-platform"))
-    assert "to the platform" in refusal(writer, settings_map("new", **dict(LABELS)))
+        verdicts([Job(projects=known, application=child_of("bank-a"))], say)

@@ -13,9 +13,19 @@ from tests.support.program import record_stack
 
 HOME = "eu-west-1"
 RELEASE = "kubernetes:helm.sh/v3:Release"
-DELIVERS = ("gitops.acting", "gitops.argocd", "gitops.reading")
+DELIVERS = ("gitops.acting", "gitops.argocd", "gitops.following", "gitops.reading", "gitops.root")
 """Roles and bindings of GitOps in a tenant's namespace."""
-DELIVERED = {"configmaps", "cronjobs", "deployments", "jobs", "pods", "replicasets", "serviceaccounts"}
+DELIVERED = {
+    "applications",
+    "configmaps",
+    "cronjobs",
+    "deployments",
+    "events",
+    "jobs",
+    "pods",
+    "replicasets",
+    "serviceaccounts",
+}
 """All they may be about: no kind among them that a load balancer follows."""
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from components.cni.policies import Hosts, Pods
 from components.cni.policies_delivery import delivery_policies, registry_hosts, repository_hosts
-from components.delivery import argocd, projects, trivy
+from components.delivery import argocd, projects, rights, trivy
+from components.delivery.guard import IN_CLUSTER
 from components.graph.model import Graph
 from components.graph.names import GITOPS_NAMESPACE
 from components.settings import SettingsError, load
-from components.settings.delivery import ApplicationSettings, GitOpsSettings, ScanningSettings, TenantDeliverySettings
+from components.settings.delivery import FreezeSettings, GitOpsSettings, RootSettings, ScanningSettings, TenantDeliverySettings
 from tests.support.charts import unknown
 from tests.support.program import stack_settings
 
@@ -55,22 +56,32 @@ def test_nobody_logs_in_but_by_the_issuer_and_no_secret_is_told(graph):
     assert "secret" not in configured
 
 
-def test_argo_cd_has_no_cluster_role_and_knows_the_delivered_namespaces_alone(graph):
+def test_argo_cd_knows_the_delivered_namespaces_alone_and_has_no_wildcard(graph):
     values = argocd.chart_values(graph)
     assert values["createClusterRoles"] is False
+    delivered = sorted(graph.settings.delivery.gitops.tenants)
     cluster = values["configs"]["clusterCredentials"]["in-cluster"]
-    assert cluster["namespaces"].split(",") == sorted(graph.settings.delivery.gitops.tenants)
+    assert cluster["namespaces"].split(",") == delivered
+    assert values["configs"]["params"]["application.namespaces"].split(",") == delivered
     assert set(cluster["config"]) == {"tlsClientConfig"}
-    roles = [one for one in projects.tenant_objects(graph, "bank-a") if "Role" in one["kind"]]
-    assert {one["metadata"]["namespace"] for one in roles} == {"bank-a"}
-    rules = [rule for one in roles if one["kind"] == "Role" for rule in one["rules"]]
+    roles = [one for one in (*projects.region_objects(graph), *projects.tenant_objects(graph, "bank-a")) if "rules" in one]
+    assert {one["metadata"].get("namespace") for one in roles} == {None, "argocd", "bank-a"}
+    rules = [rule for one in roles for rule in one["rules"]]
     assert "*" not in {word for rule in rules for key in ("apiGroups", "resources", "verbs") for word in rule[key]}
+    assert all(rule.get("resourceNames") for rule in rules if "impersonate" in rule["verbs"])
+
+
+def test_nothing_is_compared_in_the_name_of_a_controller_that_may_not_write(graph):
+    assert argocd.chart_values(graph)["configs"]["params"]["controller.diff.server.side"] == "false"
+    for one in projects.tenant_objects(graph, "bank-a"):
+        if one["kind"] == "Role" and one["metadata"]["name"] == rights.READING:
+            assert {verb for rule in one["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
 
 
 def test_what_argo_cd_watches_is_what_it_may_read(graph):
     listed = yaml.safe_load(argocd.chart_values(graph)["configs"]["cm"]["resource.inclusions"])
     watched = {(one["apiGroups"][0], f"{kind.lower()}s") for one in listed for kind in one["kinds"]}
-    reading = next(one for one in projects.tenant_objects(graph, "bank-a") if one["metadata"]["name"] == projects.READING)
+    reading = next(one for one in projects.tenant_objects(graph, "bank-a") if one["metadata"]["name"] == rights.READING)
     assert watched == {(rule["apiGroups"][0], kind) for rule in reading["rules"] for kind in rule["resources"]}
 
 
@@ -85,17 +96,37 @@ def test_the_charts_own_network_policies_are_off_and_every_parameter_is_said(gra
     assert values["global"]["networkPolicy"] == {"create": False}
     parameters = values["configs"]["params"]
     assert parameters["server.insecure"] == parameters["server.disable.auth"] == "false"
-    assert parameters["application.namespaces"] == ""
 
 
-def test_a_project_takes_one_repository_one_namespace_and_signed_commits(graph):
+def test_both_projects_take_one_repository_one_namespace_and_signed_commits(graph):
     wanted = graph.settings.delivery.gitops.tenants["bank-a"]
-    spec = projects.project("bank-a", wanted)["spec"]
-    assert spec["sourceRepos"] == [wanted.repository]
-    assert [(one["server"], one["namespace"]) for one in spec["destinations"]] == [(projects.IN_CLUSTER, "bank-a")]
-    assert spec["clusterResourceWhitelist"] == []
-    assert {one["keyID"] for one in spec["signatureKeys"]} == set(wanted.signing_keys)
+    own, above = (one["spec"] for one in projects.projects("bank-a", wanted))
+    for spec in (own, above):
+        assert spec["sourceRepos"] == [wanted.repository]
+        assert [(one["server"], one["namespace"]) for one in spec["destinations"]] == [(IN_CLUSTER, "bank-a")]
+        assert spec["clusterResourceWhitelist"] == []
+        assert {one["keyID"] for one in spec["signatureKeys"]} == set(wanted.signing_keys)
+    assert own["sourceNamespaces"] == ["bank-a"]
+    assert "sourceNamespaces" not in above
+    accounts = [one["defaultServiceAccount"] for spec in (own, above) for one in spec["destinationServiceAccounts"]]
+    assert accounts == ["gitops.argocd", "argocd:gitops.root.bank-a"]
     assert set(argocd.chart_values(graph)["configs"]["gpg"]["keys"]) >= set(wanted.signing_keys)
+
+
+def test_the_root_is_the_only_application_of_the_settings_and_removes_no_workload_with_itself(graph):
+    [root] = [one for one in projects.tenant_objects(graph, "bank-a") if one["kind"] == "Application"]
+    assert (root["metadata"]["namespace"], root["spec"]["project"]) == ("argocd", "bank-a.root")
+    assert "finalizers" not in root["metadata"]
+    assert root["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True, "allowEmpty": False}
+    assert root["spec"]["source"]["directory"] == {"recurse": False}
+
+
+def test_a_freeze_holds_for_the_root_and_for_every_application(graph):
+    settings = graph.settings.delivery.gitops.tenants["bank-a"]
+    wanted = settings.model_copy(update={"freezes": {"nights": FreezeSettings(schedule="0 20 * * *", hours=10)}})
+    for one in projects.projects("bank-a", wanted):
+        [window] = one["spec"]["syncWindows"]
+        assert (window["kind"], window["applications"], window["duration"]) == ("deny", ["*"], "10h")
 
 
 def test_a_tenant_without_an_entry_is_delivered_nothing(graph):
@@ -180,9 +211,10 @@ def test_a_repository_for_an_unknown_tenant_is_refused():
         {"repository": "https://git.example/*"},
         {"repository": "https://user:password@git.example/a"},
         {"repository": "http://git.example/a"},
-        {"applications": {}},
-        {"applications": {"a": {"path": "../other"}}},
-        {"applications": {"a": {"path": "a", "revision": "HEAD"}}},
+        {"root": None},
+        {"root": {"path": "../other"}},
+        {"root": {"path": "a", "revision": "HEAD"}},
+        {"applications": {"a": {"path": "a"}}},
         {"signing_keys": {}},
         {"signing_keys": {"0123456789ABCDEF": "not a key"}},
         {"deployers": ["a, allow"]},
@@ -200,4 +232,4 @@ def test_a_delivery_that_would_be_open_does_not_load(wrong):
 def test_a_scan_that_leaves_out_what_the_alert_rests_on_is_refused():
     with pytest.raises(ValidationError):
         ScanningSettings(severities=("HIGH",))
-    assert ApplicationSettings(path="a").revision == "main"
+    assert RootSettings(path="a").revision == "main"

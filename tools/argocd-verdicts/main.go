@@ -2,9 +2,10 @@
 // line on standard output. A project that Argo CD refuses, an unknown key or a policy that does not parse is one line on
 // standard error and exit code 1.
 //
-// A job: {"project": AppProject, "application": Application, "resources": [{"group", "kind", "name", "namespaced"}],
-// "clusters": [{"name", "server", "project"}], "policy": "csv", "default_role": "", "request": {"subject", "resource",
-// "action", "object"}}. Only project and application are needed; clusters matter where the project permits its own only.
+// A job: {"projects": [AppProject], "application": Application, "namespaces": ["bank-a"], "resources": [{"group", "kind", "name",
+// "namespace", "namespaced"}], "clusters": [{"name", "server", "project"}], "verification": "git's words", "policy": "csv",
+// "default_role": "", "request": {"subject", "resource", "action", "object"}}. Only projects and application are needed; the
+// application picks its project by name, as in a cluster. Clusters matter where a project permits its own only.
 package main
 
 import (
@@ -16,23 +17,27 @@ import (
 	"os"
 	"strings"
 
-	"github.com/argoproj/argo-cd/v3/assets"
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
-	"github.com/argoproj/argo-cd/v3/util/rbac"
+	"github.com/argoproj/argo-cd/v3/util/security"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-const longestLine = 16 << 20 // bytes
+const (
+	longestLine = 16 << 20 // bytes
+	home        = "argocd" // namespace of Argo CD
+)
 
-// Resource is one kind of object that the application would apply.
+// Resource is one kind of object that the application would apply; without a namespace it goes where the application goes.
 type Resource struct {
 	Group      string `json:"group"`
 	Kind       string `json:"kind"`
 	Name       string `json:"name"`
+	Namespace  string `json:"namespace"`
 	Namespaced bool   `json:"namespaced"`
 }
 
-// Request is one question to the enforcer of the API server; the subject is a user, a group or a role.
+// Request is one question to the enforcer of the API server; the subject is a user, a group or a role. Without an object it is
+// about the application.
 type Request struct {
 	Subject  string `json:"subject"`
 	Resource string `json:"resource"`
@@ -49,20 +54,25 @@ type Cluster struct {
 
 // Job is one line of input.
 type Job struct {
-	Project     *v1alpha1.AppProject  `json:"project"`
-	Application *v1alpha1.Application `json:"application"`
-	Resources   []Resource            `json:"resources"`
-	Clusters    []Cluster             `json:"clusters"`
-	Policy      string                `json:"policy"`
-	DefaultRole string                `json:"default_role"`
-	Request     *Request              `json:"request"`
+	Projects     []*v1alpha1.AppProject `json:"projects"`
+	Application  *v1alpha1.Application  `json:"application"`
+	Namespaces   []string               `json:"namespaces"`
+	Resources    []Resource             `json:"resources"`
+	Clusters     []Cluster              `json:"clusters"`
+	Verification *string                `json:"verification"`
+	Policy       string                 `json:"policy"`
+	DefaultRole  string                 `json:"default_role"`
+	Request      *Request               `json:"request"`
 }
 
-// Verdict is one line of output; lists are in the order of the job's, RBAC is absent without a request.
+// Verdict is one line of output. Refused says why the application is in no project, and nothing else is judged then but the
+// request; lists are in the order of the job's; Signed and RBAC are absent where nothing was asked.
 type Verdict struct {
+	Refused     string `json:"refused"`
 	Sources     []bool `json:"sources"`
 	Destination bool   `json:"destination"`
 	Resources   []bool `json:"resources"`
+	Signed      *bool  `json:"signed,omitempty"`
 	RBAC        *bool  `json:"rbac,omitempty"`
 }
 
@@ -96,72 +106,73 @@ func judge(line string) (*Verdict, error) {
 	if err := decoder.Decode(&job); err != nil {
 		return nil, err
 	}
-	if job.Project == nil || job.Application == nil {
-		return nil, errors.New("a job needs project and application")
+	if len(job.Projects) == 0 || job.Application == nil {
+		return nil, errors.New("a job needs projects and application")
 	}
-	if err := job.Project.ValidateProject(); err != nil {
-		return nil, fmt.Errorf("project %s: %w", job.Project.Name, err)
+	for _, one := range job.Projects {
+		if err := one.ValidateProject(); err != nil {
+			return nil, fmt.Errorf("project %s: %w", one.Name, err)
+		}
 	}
 	verdict := &Verdict{Sources: []bool{}, Resources: []bool{}}
-	for _, source := range job.Application.Spec.GetSources() {
-		verdict.Sources = append(verdict.Sources, job.Project.IsSourcePermitted(source))
-	}
-	var err error
-	if verdict.Destination, err = destination(job); err != nil {
-		return nil, err
-	}
-	for _, asked := range job.Resources {
-		kind := schema.GroupKind{Group: asked.Group, Kind: asked.Kind}
-		permitted := job.Project.IsGroupKindNamePermitted(kind, asked.Name, asked.Namespaced)
-		verdict.Resources = append(verdict.Resources, permitted)
-	}
 	if job.Request != nil {
-		allowed, err := enforce(job)
+		allowed, err := job.enforce()
 		if err != nil {
 			return nil, err
 		}
 		verdict.RBAC = &allowed
 	}
+	project := job.project(job.Application.Spec.GetProject())
+	if verdict.Refused = job.refusal(project); verdict.Refused != "" {
+		return verdict, nil
+	}
+	for _, source := range job.Application.Spec.GetSources() {
+		verdict.Sources = append(verdict.Sources, project.IsSourcePermitted(source))
+	}
+	into := job.Application.Spec.Destination.Namespace
+	var err error
+	if verdict.Destination, err = job.destination(project, into); err != nil {
+		return nil, err
+	}
+	for _, asked := range job.Resources {
+		kind := schema.GroupKind{Group: asked.Group, Kind: asked.Kind}
+		permitted := project.IsGroupKindNamePermitted(kind, asked.Name, asked.Namespaced)
+		if asked.Namespaced && asked.Namespace != "" {
+			there, err := job.destination(project, asked.Namespace)
+			if err != nil {
+				return nil, err
+			}
+			permitted = permitted && there
+		}
+		verdict.Resources = append(verdict.Resources, permitted)
+	}
+	if job.Verification != nil {
+		taken := signed(project, *job.Verification)
+		verdict.Signed = &taken
+	}
 	return verdict, nil
 }
 
-// destination asks for the application's cluster: the known one of its name or server, or as the application names it.
-func destination(job Job) (bool, error) {
-	wanted := job.Application.Spec.Destination
-	target := &v1alpha1.Cluster{Name: wanted.Name, Server: wanted.Server}
-	for _, known := range job.Clusters {
-		if (wanted.Name != "" && known.Name == wanted.Name) || (wanted.Server != "" && known.Server == wanted.Server) {
-			target = &v1alpha1.Cluster{Name: known.Name, Server: known.Server}
-		}
+// refusal says why the application is not looked at, or is not in the project that it names; empty when it is.
+func (job *Job) refusal(project *v1alpha1.AppProject) string {
+	app := job.Application
+	if !security.IsNamespaceEnabled(app.Namespace, home, job.Namespaces) {
+		return security.NamespaceNotPermittedError(app.Namespace).Error()
 	}
-	own := func(project string) ([]*v1alpha1.Cluster, error) {
-		var clusters []*v1alpha1.Cluster
-		for _, known := range job.Clusters {
-			if known.Project == project {
-				clusters = append(clusters, &v1alpha1.Cluster{Name: known.Name, Server: known.Server})
-			}
-		}
-		return clusters, nil
+	if project == nil {
+		return fmt.Sprintf("there is no project '%s'", app.Spec.GetProject())
 	}
-	return job.Project.IsDestinationPermitted(target, wanted.Namespace, own)
+	if !project.IsAppNamespacePermitted(app, home) {
+		return fmt.Sprintf("project '%s' takes no application of namespace '%s'", project.Name, app.Namespace)
+	}
+	return ""
 }
 
-// enforce asks with the built-in roles, the policy of the job and the project's own roles, as the API server does.
-func enforce(job Job) (bool, error) {
-	builtin, err := assets.Embedded.ReadFile("builtin-policy.csv")
-	if err != nil {
-		return false, err
+func (job *Job) project(name string) *v1alpha1.AppProject {
+	for _, one := range job.Projects {
+		if one.Name == name {
+			return one
+		}
 	}
-	enforcer := rbac.NewEnforcer(nil, "", "", nil)
-	if err := enforcer.SetBuiltinPolicy(string(builtin)); err != nil {
-		return false, err
-	}
-	if err := enforcer.SetUserPolicy(job.Policy); err != nil {
-		return false, err
-	}
-	enforcer.SetDefaultRole(job.DefaultRole)
-	roles, asked := job.Project.ProjectPoliciesString(), job.Request
-	return enforcer.EnforceRuntimePolicy(
-		job.Project.Name, roles, asked.Subject, asked.Resource, asked.Action, asked.Object,
-	), nil
+	return nil
 }
