@@ -71,7 +71,8 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
     """The policies about one tenant's own workloads: which accounts are stores', outside the mesh, and none of a service."""
     where = {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: tenant}}}
     stores = sorted(store.name for store in graph.stores_of(tenant))
-    given = {"stores": f"{stores}", "proxy": f"'{proxy_image()}'", "network": f"'{region}'"}
+    domain = graph.trust_domain(region)
+    given = {"stores": f"{stores}", "proxy": f"'{proxy_image()}'", "network": f"'{region}'", "domain": f"'{domain}'"}
     return tuple(
         one
         for control in of_engine("floor")

@@ -26,6 +26,14 @@ class Caller(ApiServer):
         self._connection.endheaders = ended  # type: ignore[method-assign]
 
 
+def everything(name: str, group: str) -> dict[str, Any]:
+    """A binding by which a group may do everything: what is refused then the floor refuses."""
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}}
+    return {**head, "roleRef": role, "subjects": [subject]}
+
+
 def refused(caller: ApiServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
     """What the server says against a trial of the request; the empty text when it would do it."""
     try:
