@@ -1,6 +1,7 @@
-"""A real Prometheus on loopback that holds given samples: what its HTTP interface answers, with which status.
+"""A real Prometheus on loopback that holds given samples, or scrapes given programs: what its HTTP interface answers.
 
-Samples are written as OpenMetrics with times, made into blocks by promtool, and read by the server; it scrapes nothing.
+Samples are written as OpenMetrics with times, made into blocks by promtool, and read by the server. What it scrapes it asks every
+second, and itself with it.
 """
 
 import json
@@ -10,10 +11,13 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
+
+import yaml
 
 from sandbox.loki import free_port
 from sandbox.toolchain import build
@@ -71,9 +75,36 @@ def _blocks(folder: Path, series: Mapping[str, list[float]], progress: Callable[
         raise PrometheusError((done.stdout + done.stderr).strip()[-2000:])
 
 
+def _configuration(own: str, scraped: Mapping[str, Mapping[str, str]], rules: Sequence[Path]) -> dict[str, Any]:
+    targets = {own: {"job": "prometheus"}, **scraped} if scraped else {}
+    return {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(path.resolve()) for path in rules],
+        "scrape_configs": [
+            {
+                "job_name": f"target-{number}",
+                "static_configs": [{"targets": [address], "labels": dict(labels)}],
+            }
+            for number, (address, labels) in enumerate(sorted(targets.items()))
+        ],
+    }
+
+
 @contextmanager
-def running(series: Mapping[str, list[float]], progress: Callable[[str], None] = lambda _line: None) -> Iterator[Prometheus]:
+def running(
+    series: Mapping[str, list[float]],
+    progress: Callable[[str], None] = lambda _line: None,
+    *,
+    scraped: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    rules: Sequence[Path] = (),
+) -> Iterator[Prometheus]:
     """A Prometheus that holds `series` up to now, ready, ended afterwards.
+
+    Args:
+        series: Samples.
+        progress: Told while the programs are built.
+        scraped: By address, the labels of what is asked for /metrics there; with any, the server asks itself as well.
+        rules: Rules files.
 
     Raises:
         PrometheusError: when it ends or is not ready in time.
@@ -82,7 +113,8 @@ def running(series: Mapping[str, list[float]], progress: Callable[[str], None] =
     tool, port = build("prometheus", progress), free_port()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / "prometheus.yml").write_text("scrape_configs: []\n", encoding="utf-8")
+        config = _configuration(f"127.0.0.1:{port}", scraped, rules)
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
         (folder / "data").mkdir()
         if series:
             _blocks(folder, series, progress)

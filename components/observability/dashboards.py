@@ -46,6 +46,11 @@ class Page:
     panels: Sequence[Panel]
 
 
+def rate(metric: str, by: str, match: str = "") -> str:
+    """How fast a counter grows, a second, by these labels."""
+    return f"sum by ({by}) (rate({metric}{{{match}}}[5m]))"
+
+
 def _target(panel: Panel, number: int, query: str) -> dict[str, Any]:
     kind = "prometheus" if panel.language == "promql" else "loki"
     return {

@@ -6,7 +6,8 @@ Metrics are those that the pinned versions export; tests hold each name to a lis
 from typing import Final
 
 from components.graph.model import Graph
-from components.observability.dashboards import Page, Panel
+from components.observability.dashboards import Page, Panel, rate
+from components.observability.dashboards_telemetry import TELEMETRY
 from components.observability.stores import telemetry_tenants
 
 PLATFORM, SECURITY, TENANTS = "Platform", "Security", "Tenants"
@@ -22,10 +23,6 @@ def _quantile(by: str, match: str) -> str:
     return f"histogram_quantile(0.99, sum by ({by}, le) (rate({BUCKET}{{{match}}}[5m])))"
 
 
-def _rate(metric: str, by: str, match: str = "") -> str:
-    return f"sum by ({by}) (rate({metric}{{{match}}}[5m]))"
-
-
 MESH = Page(
     name="calls",
     title="Who calls whom",
@@ -35,7 +32,7 @@ MESH = Page(
             title="Calls between services, by identity",
             form="table",
             width=24,
-            queries=(_rate(CALLS, "source_principal, destination_principal, response_code", AT_CALLEE),),
+            queries=(rate(CALLS, "source_principal, destination_principal, response_code", AT_CALLEE),),
         ),
         Panel(
             title="Error ratio by tenant",
@@ -52,12 +49,12 @@ MESH = Page(
         Panel(
             title="Calls without mutual TLS",
             legend="{{destination_workload}}",
-            queries=(_rate(CALLS, "destination_workload", f'{AT_CALLEE}, connection_security_policy="none"'),),
+            queries=(rate(CALLS, "destination_workload", f'{AT_CALLEE}, connection_security_policy="none"'),),
         ),
         Panel(
             title="Configuration: pushes, those that failed, and those that a proxy refused",
             legend="{{type}}",
-            queries=(_rate("pilot_xds_pushes", "type"), _rate("pilot_total_xds_rejects", "type")),
+            queries=(rate("pilot_xds_pushes", "type"), rate("pilot_total_xds_rejects", "type")),
         ),
     ),
 )
@@ -69,28 +66,28 @@ DENIALS = Page(
         Panel(
             title="Mesh: refused by rule (403)",
             legend="{{source_principal}} → {{destination_workload}}",
-            queries=(_rate(CALLS, "source_principal, destination_workload", f'{AT_CALLEE}, response_code="403"'),),
+            queries=(rate(CALLS, "source_principal, destination_workload", f'{AT_CALLEE}, response_code="403"'),),
         ),
         Panel(
             title="OPA: refused by condition",
             legend="{{destination_workload}}",
-            queries=(_rate(CALLS, "destination_workload", f'{AT_CALLEE}, response_flags="UAEX"'),),
+            queries=(rate(CALLS, "destination_workload", f'{AT_CALLEE}, response_flags="UAEX"'),),
         ),
         Panel(
             title="Network: packets dropped",
             legend="{{reason}} {{direction}}",
-            queries=(_rate("cilium_drop_count_total", "reason, direction"),),
+            queries=(rate("cilium_drop_count_total", "reason, direction"),),
         ),
-        Panel(title="Network: flows dropped", legend="{{reason}}", queries=(_rate("hubble_drop_total", "reason"),)),
+        Panel(title="Network: flows dropped", legend="{{reason}}", queries=(rate("hubble_drop_total", "reason"),)),
         Panel(
             title="Admission: Gatekeeper",
             legend="{{admission_status}}",
-            queries=(_rate("gatekeeper_validation_request_count_total", "admission_status"),),
+            queries=(rate("gatekeeper_validation_request_count_total", "admission_status"),),
         ),
         Panel(
             title="Detection: Falco",
             legend="{{priority}} {{rule}}",
-            queries=(_rate("falcosecurity_falcosidekick_falco_events_total", "priority, rule"),),
+            queries=(rate("falcosecurity_falcosidekick_falco_events_total", "priority, rule"),),
         ),
     ),
 )
@@ -99,7 +96,7 @@ IDENTITIES = Page(
     title="Identities",
     folder=SECURITY,
     panels=(
-        Panel(title="SVIDs signed", legend="{{pod}}", queries=(_rate("spire_server_server_ca_sign_x509_svid", "pod"),)),
+        Panel(title="SVIDs signed", legend="{{pod}}", queries=(rate("spire_server_server_ca_sign_x509_svid", "pod"),)),
         Panel(
             title="Authority: seconds left",
             unit="s",
@@ -109,17 +106,17 @@ IDENTITIES = Page(
         Panel(
             title="Bundles fetched from other regions",
             legend="{{trust_domain_id}} {{status}}",
-            queries=(_rate("spire_server_bundle_manager_fetch_federated_bundle", "trust_domain_id, status"),),
+            queries=(rate("spire_server_bundle_manager_fetch_federated_bundle", "trust_domain_id, status"),),
         ),
         Panel(
             title="Renewals by agents",
             legend="{{status}}",
-            queries=(_rate("spire_agent_manager_sync_fetch_svids_updates", "status"),),
+            queries=(rate("spire_agent_manager_sync_fetch_svids_updates", "status"),),
         ),
         Panel(
             title="Attestations of workloads",
             legend="{{status}}",
-            queries=(_rate("spire_agent_workload_api_workload_attestation", "status"),),
+            queries=(rate("spire_agent_workload_api_workload_attestation", "status"),),
         ),
         Panel(
             title="Certificates outside the mesh: days left",
@@ -138,13 +135,13 @@ SECRETS = Page(
         Panel(
             title="Requests",
             legend="{{pod}}",
-            queries=(_rate("vault_core_handle_request_count", "pod"), _rate("vault_core_handle_login_request_count", "pod")),
+            queries=(rate("vault_core_handle_request_count", "pod"), rate("vault_core_handle_login_request_count", "pod")),
         ),
         Panel(title="Leases", legend="{{pod}}", queries=("vault_expire_num_leases",)),
         Panel(
             title="Audit devices that fail",
             legend="{{pod}}",
-            queries=(_rate("vault_audit_log_request_failure", "pod"), _rate("vault_audit_log_response_failure", "pod")),
+            queries=(rate("vault_audit_log_request_failure", "pod"), rate("vault_audit_log_response_failure", "pod")),
         ),
     ),
 )
@@ -161,12 +158,12 @@ ADMISSION = Page(
         Panel(
             title="Requests judged",
             legend="{{admission_status}}",
-            queries=(_rate("gatekeeper_validation_request_count_total", "admission_status"),),
+            queries=(rate("gatekeeper_validation_request_count_total", "admission_status"),),
         ),
         Panel(
             title="Kyverno: results",
             legend="{{policy_name}} {{result}}",
-            queries=tuple(_rate(f"kyverno_{kind}_policy_results_total", "policy_name, result") for kind in KYVERNO_KINDS),
+            queries=tuple(rate(f"kyverno_{kind}_policy_results_total", "policy_name, result") for kind in KYVERNO_KINDS),
         ),
         Panel(
             title="Webhooks: seconds (99th percentile)",
@@ -184,7 +181,7 @@ EDGE = Page(
         Panel(
             title="Requests from outside",
             legend="{{response_code}}",
-            queries=(_rate(CALLS, "response_code", 'reporter="source", source_workload="ingress-gateway"'),),
+            queries=(rate(CALLS, "response_code", 'reporter="source", source_workload="ingress-gateway"'),),
         ),
         Panel(
             title="99th percentile from outside",
@@ -195,14 +192,12 @@ EDGE = Page(
         Panel(
             title="Refused at the gateway",
             legend="{{response_flags}}",
-            queries=(_rate(CALLS, "response_flags", 'source_workload="ingress-gateway", response_code=~"401|403|429"'),),
+            queries=(rate(CALLS, "response_flags", 'source_workload="ingress-gateway", response_code=~"401|403|429"'),),
         ),
         Panel(
             title="Out of the cluster",
             legend="{{destination_service_name}}",
-            queries=(
-                _rate("istio_tcp_connections_opened_total", "destination_service_name", 'source_workload="egress-gateway"'),
-            ),
+            queries=(rate("istio_tcp_connections_opened_total", "destination_service_name", 'source_workload="egress-gateway"'),),
         ),
     ),
 )
@@ -237,29 +232,6 @@ STORES = Page(
         ),
     ),
 )
-TELEMETRY = Page(
-    name="telemetry",
-    title="Metrics, logs and traces",
-    folder=PLATFORM,
-    panels=(
-        Panel(title="Series in memory", legend="{{pod}}", queries=("prometheus_tsdb_head_series",)),
-        Panel(title="Targets that do not answer", legend="{{namespace}}", queries=("count by (namespace) (up == 0)",)),
-        Panel(
-            title="Logs taken",
-            unit="Bps",
-            legend="{{tenant}}",
-            queries=(_rate("loki_distributor_bytes_received_total", "tenant"),),
-        ),
-        Panel(
-            title="Logs and spans refused",
-            legend="{{tenant}} {{reason}}",
-            queries=(
-                _rate("loki_discarded_samples_total", "tenant, reason"),
-                _rate("tempo_discarded_spans_total", "tenant, reason"),
-            ),
-        ),
-    ),
-)
 
 
 def tenant_page(tenant: str) -> Page:
@@ -273,7 +245,7 @@ def tenant_page(tenant: str) -> Page:
             Panel(
                 title="Requests by service",
                 legend="{{destination_workload}} {{response_code}}",
-                queries=(_rate(CALLS, "destination_workload, response_code", match),),
+                queries=(rate(CALLS, "destination_workload, response_code", match),),
             ),
             Panel(
                 title="99th percentile by service",
@@ -290,7 +262,7 @@ def tenant_page(tenant: str) -> Page:
             Panel(
                 title="CPU",
                 legend="{{pod}}",
-                queries=(_rate("container_cpu_usage_seconds_total", "pod", f'namespace="{tenant}", container!=""'),),
+                queries=(rate("container_cpu_usage_seconds_total", "pod", f'namespace="{tenant}", container!=""'),),
             ),
             Panel(
                 title="Lines by service",
