@@ -201,7 +201,7 @@ ENGINES: Final = (
         name="Argo CD's own code",
         pinned="tools/argocd-verdicts/go.mod",
         package="github.com/argoproj/argo-cd/v3",
-        judges="which sources, destinations, kinds and requests a tenant's project admits",
+        judges="which namespaces, sources, destinations, kinds, signatures and requests a tenant's projects admit",
         tests=("tests/manifests/test_delivery.py",),
     ),
     Engine(

@@ -13,8 +13,8 @@ accounts that write (`rights`), and admission policies (`guard`).
 
 What goes: an application that leaves the root's folder is removed and what it delivered stays, as orphans that Argo CD warns of;
 what leaves an application's folder is removed with it. So nobody deletes workloads by deleting one file of the root, an empty
-root folder removes nothing, and the way out is to empty the application's folder first. Without the tenant's entry nothing is
-synchronised any more; what runs, runs on.
+root folder removes nothing, and the way out is to empty the application's folder first: with `allowEmpty` in the application, or
+by a deployer's own synchronisation. Without the tenant's entry nothing is synchronised any more; what runs, runs on.
 """
 
 from typing import Any, Final
@@ -62,7 +62,8 @@ def default_project() -> Manifest:
     """The project that Argo CD's server makes at its first start, permitting everything, made to permit nothing.
 
     The server's writing of it is overruled by force. Until then no application is in it: the settings make none, and it names no
-    namespace beside Argo CD's.
+    namespace beside Argo CD's. Argo CD drops empty lists when it writes a project, and where no kinds of a namespace are listed
+    it takes all: hence the list of what is refused.
     """
     spec: dict[str, Any] = {
         "description": "Nothing belongs here.",
