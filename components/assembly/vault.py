@@ -133,7 +133,12 @@ class VaultPlatform(Component, token="zerotrust:vault:Platform"):
                 opts=self.child(depends_on=[*servers.ready, *record.ready, *args.reachable]),
             )
             inside = pulumi.ResourceOptions(parent=self, provider=self.provider)
-            self.ready = AuditDevices(f"{name}-audit", after=[*servers.ready, *record.ready, *args.reachable], opts=inside).ready
+            self.ready = AuditDevices(
+                f"{name}-audit",
+                protect=settings.assurance == "high",
+                after=[*servers.ready, *record.ready, *args.reachable],
+                opts=inside,
+            ).ready
             self._snapshots(name, args, self.ready, inside)
         self.register_outputs({})
 

@@ -24,11 +24,16 @@ DEVICES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 
 
 class AuditDevices(Component, token="zerotrust:vault:AuditDevices"):
-    """Both devices. `ready` gates everything else inside Vault. The Vault provider is the caller's to give."""
+    """Both devices. `ready` gates everything else inside Vault. The Vault provider is the caller's to give.
+
+    `protect` keeps them where taking one away must be asked for twice; elsewhere a stack can be taken down.
+    """
 
     ready: tuple[pulumi.Resource, ...]
 
-    def __init__(self, name: str, *, after: Sequence[pulumi.Resource] = (), opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, *, protect: bool, after: Sequence[pulumi.Resource] = (), opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self.ready = tuple(
             vault.Audit(
@@ -36,7 +41,7 @@ class AuditDevices(Component, token="zerotrust:vault:AuditDevices"):
                 type="file",
                 path=path,
                 options=dict(options),
-                opts=self.child(depends_on=list(after), protect=True),
+                opts=self.child(depends_on=list(after), protect=protect),
             )
             for path, options in sorted(DEVICES.items())
         )

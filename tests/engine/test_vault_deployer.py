@@ -32,7 +32,7 @@ def everything() -> list[Registered]:
 
     def program() -> None:
         inside = pulumi.ResourceOptions(provider=vault.Provider("vault", address="https://vault.invalid", token="none"))  # noqa: S106
-        AuditDevices("audit", opts=inside)
+        AuditDevices("audit", protect=False, opts=inside)
         SnapshotLogin("snapshots", opts=inside)
 
     own = [each for each in record(program).resources if each.type.startswith("vault:")]
