@@ -51,6 +51,10 @@ class Record:
         return [step for step in self.steps if step[0] not in ("same", "read", "refresh")]
 
 
+class ProtectedError(Exception):
+    """The stack holds protected resources, so it cannot be taken down; the message names them."""
+
+
 class Lifecycle:
     """One stack to be taken through its life. Every method returns the record of the operation.
 
@@ -80,7 +84,18 @@ class Lifecycle:
         return self._run(self._stack.refresh)
 
     def destroy(self) -> Record:
-        """Removes everything."""
+        """Removes everything.
+
+        A refused deletion must not reach the engine: after one it looks for what the refused resource stands on along every
+        path of the dependency graph (3.250, `markAsDependency`), and a platform has more paths than it will ever have walked.
+
+        Raises:
+            ProtectedError: before anything is removed, when a resource of the stack is protected.
+        """
+        protected = sorted(one["urn"] for one in self.state() if one.get("protect"))
+        if protected:
+            msg = f"{len(protected)} protected resources cannot be destroyed, the first: {protected[0]}"
+            raise ProtectedError(msg)
         return self._run(self._stack.destroy)
 
     def outputs(self) -> dict[str, Any]:

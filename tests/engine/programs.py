@@ -11,11 +11,12 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 
-def network(cidr: str = "10.0.0.0/16", *, tags: dict[str, str] | None = None) -> Callable[[], None]:
-    """A VPC with a subnet and a password that does not depend on them."""
+def network(cidr: str = "10.0.0.0/16", *, tags: dict[str, str] | None = None, protect: bool | None = None) -> Callable[[], None]:
+    """A VPC, protected if asked for, with a subnet and a password that does not depend on them."""
 
     def main() -> None:
-        vpc = aws.ec2.Vpc("vpc", cidr_block=cidr, enable_dns_support=True, tags=tags)
+        opts = pulumi.ResourceOptions(protect=protect)
+        vpc = aws.ec2.Vpc("vpc", cidr_block=cidr, enable_dns_support=True, tags=tags, opts=opts)
         subnet = aws.ec2.Subnet("subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24", tags={"vpc": vpc.arn})
         random.RandomPassword("password", length=20)
         bucket = aws.s3.Bucket("logs")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.lifecycle import ProtectedError
 from sandbox.session import Place
 from tests.engine import programs
 from tests.engine.conftest import Open
@@ -72,6 +73,15 @@ def test_destroying_removes_dependents_before_what_they_stand_on(rehearse: Open)
     deleted = [urn for operation, urn in stack.destroy().steps if operation == "delete"]
     assert deleted.index(SUBNET) < deleted.index(VPC)
     assert stack.state() == []
+
+
+def test_a_stack_that_holds_something_protected_is_not_taken_down_and_nothing_of_it_is(rehearse: Open) -> None:
+    stack = rehearse(programs.network(protect=True))
+    stack.up()
+    before = {resource["urn"] for resource in stack.state()}
+    with pytest.raises(ProtectedError, match=f"1 protected .* {VPC}"):
+        stack.destroy()
+    assert {resource["urn"] for resource in stack.state()} == before
 
 
 def test_the_stand_ins_say_that_they_stand_in(rehearse: Open) -> None:
