@@ -197,6 +197,14 @@ ENGINES: Final = (
         tests=("tests/manifests/test_telemetry_redaction.py", "tests/manifests/test_telemetry_schema.py"),
     ),
     Engine(
+        layer="traces",
+        name="Jaeger (2.13 is of the module's 1.76)",
+        pinned="tools/jaeger/go.mod",
+        package="github.com/jaegertracing/jaeger",
+        judges="each tenant's configuration, running: its own traces alone are answered, and end with their time",
+        tests=("tests/manifests/test_jaeger.py",),
+    ),
+    Engine(
         layer="delivery",
         name="Argo CD's own code",
         pinned="tools/argocd-verdicts/go.mod",
@@ -263,7 +271,7 @@ UNRUN: Final = (
     Unrun(
         what="Tempo's configuration",
         charts=("tempo",),
-        held_to="its published structure",
+        held_to="its published structure; no Go module of this version is served to build it from",
         tests=("tests/unit/test_monitoring_values.py",),
     ),
     Unrun(
