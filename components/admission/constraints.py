@@ -55,8 +55,13 @@ MATCHES: Final[Mapping[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], 
         ),
     ),
     "scaled": (
-        ("apps", ("Deployment", "ReplicaSet", "StatefulSet"), ("deployments", "replicasets", "statefulsets")),
-        ("autoscaling", ("HorizontalPodAutoscaler",), ("horizontalpodautoscalers",)),
+        (
+            "apps",
+            ("Deployment", "ReplicaSet", "StatefulSet"),
+            tuple(f"{one}{part}" for one in ("deployments", "replicasets", "statefulsets") for part in ("", "/scale")),
+        ),
+        ("", ("ReplicationController",), ("replicationcontrollers", "replicationcontrollers/scale")),
+        ("autoscaling", ("HorizontalPodAutoscaler", "Scale"), ("horizontalpodautoscalers",)),
         ("batch", ("Job",), ("jobs",)),
     ),
     "peers": (
@@ -192,7 +197,7 @@ def _general(graph: Graph, control: Control) -> dict[str, Any]:
         "host-volumes": {"csiDrivers": [VOLUMES_DRIVER]},
         # A chart's own container may be asked on loopback; nobody else's address may be.
         "probe-hosts": {"loopback": ["127.0.0.1", "localhost"]},
-        "proxy-user": {"user": PROXY_USER_ID, "proxies": [PROXY, "istio-init", "istio-validation"]},
+        "proxy-user": {"user": PROXY_USER_ID, "proxies": [PROXY, "istio-validation"], "image": proxy_image()},
         "resources": {"memoryMaximumMebibytes": limits.memory_maximum_mebibytes},
         "aggregation": {"reading": [{"name": name, "group": group} for name, group in sorted(READING_ROLES.items())]},
         "rights": {"writer": GITOPS_ACCOUNT},
@@ -206,6 +211,19 @@ def _general(graph: Graph, control: Control) -> dict[str, Any]:
     return {**accounts, **given.get(control.id, {})}
 
 
+def _of_store(graph: Graph, tenant: str, store: str) -> set[str]:
+    """Images of a store's pods: its own, and what its operator and the archive's plug-in put there."""
+    own, wanted = graph.settings.images, graph.settings.tenants[tenant]
+    if store not in wanted.databases:
+        return {own.valkey}
+    archive = ARCHIVE_SIDECAR.format(pins()["plugin-barman-cloud"].app_version)
+    return {
+        own.postgres[wanted.databases[store].version],
+        database_operator_image(),
+        archive if own.backup is None else own.backup.archive_sidecar,
+    }
+
+
 def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict[str, Any]:
     settings = graph.settings
     workloads = graph.workloads_of(tenant, region)
@@ -215,15 +233,16 @@ def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict
     images = [
         *(workload.settings.image for workload in workloads),
         own.opa,
-        *([own.valkey] if names["cache"] else []),
-        *(own.postgres[settings.tenants[tenant].databases[name].version] for name in names["database"]),
         *([own.spiffe_helper, own.vault] if any(graph.fetches(workload) for workload in workloads) else []),
-        *([own.backup.archive_sidecar] if names["database"] and own.backup is not None else []),
-        *installed_images(graph),
+        proxy_image(),
     ]
     given: dict[str, dict[str, Any]] = {
         "registries": {
             "repositories": sorted({*map(repository, images), *settings.guardrails.extra_images.get(tenant, ())}),
+            "stores": [
+                {"account": store.name, "repositories": sorted(map(repository, _of_store(graph, tenant, store.name)))}
+                for store in stores
+            ],
         },
         "identity": {
             "services": sorted(workload.name for workload in workloads),

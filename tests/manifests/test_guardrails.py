@@ -188,7 +188,7 @@ PODS: dict[str, tuple[set[str], Change]] = {
     "a projected token": ({"tokens"}, volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]})),
     "the default account": ({"identity"}, lambda pod: pod["spec"].update(serviceAccountName="default")),
     "a neighbour's account": ({"identity"}, lambda pod: pod["spec"].update(serviceAccountName="auth-ms")),
-    "a database's account": ({"identity"}, lambda pod: pod["spec"].update(serviceAccountName="ledger")),
+    "a database's account": ({"identity", "registries"}, lambda pod: pod["spec"].update(serviceAccountName="ledger")),
     "a database's label": ({"identity"}, labelled("cnpg.io/cluster", "ledger")),
     "another tenant's label": ({"labels"}, labelled("zerotrust.dev/tenant", "bank-b")),
     "no tenant's label": ({"labels"}, labelled("zerotrust.dev/tenant", None)),

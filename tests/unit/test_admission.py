@@ -77,8 +77,10 @@ def test_the_webhook_is_asked_about_every_kind_that_a_constraint_matches_and_not
     for control in of_engine("gatekeeper"):
         for group, kinds, resources in (entry for name in control.match for entry in constraints.MATCHES[name]):
             assert {(group, one) for one in resources} <= asked
-            assert {one.lower()[:3] for one in kinds} == {one[:3] for one in resources if "/" not in one}
+            # A Scale is what its resources' subresource is told.
+            assert {one.lower()[:3] for one in kinds if one != "Scale"} == {one[:3] for one in resources if "/" not in one}
     assert ("", "pods/ephemeralcontainers") in asked
+    assert {("apps", f"{one}/scale") for one in ("deployments", "replicasets", "statefulsets")} <= asked
     assert not any("*" in one for pair in asked for one in pair)
 
 
@@ -260,6 +262,7 @@ def test_what_runs_beside_a_tenants_containers_is_declared_where_it_runs_and_ask
     made = {each["kind"]: each["spec"]["parameters"] for each in constraints.tenant_constraints(one, REGION, "bank-a")}
     general = {each["kind"]: each["spec"].get("parameters") for each in constraints.region_constraints(one)}
     beside = {constraints.repository(each) for each in constraints.helper_images(one)}
-    assert beside <= set(made["DeclaredImages"]["repositories"])
+    stores = (each for store in made["DeclaredImages"]["stores"] for each in store["repositories"])
+    assert beside <= {*made["DeclaredImages"]["repositories"], *stores}
     assert beside == set(general["Probed"]["helpers"])
     assert any("plugin-barman-cloud" in each for each in general["PinnedImages"]["installed"]) == (not archived)

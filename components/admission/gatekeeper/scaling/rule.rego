@@ -1,6 +1,7 @@
 package sanescale
 
-spec := input.review.object.spec
+# A Scale is what `kubectl scale` and autoscalers write, beside the object itself.
+spec := object.get(input.review.object, "spec", {})
 
 violation contains {"msg": sprintf("%d replicas, at most %d", [wanted, input.parameters.maximum])} if {
 	some field in ["replicas", "maxReplicas", "parallelism"]
