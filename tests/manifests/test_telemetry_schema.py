@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from components.observability.telemetry.releases import log_groups, reader_config
+from components.observability.telemetry.sources import ACTOR, TENANT
 from sandbox.otelcol import LOOPBACK, free_port, listening, records, refusal, running, wait_until
 from sandbox.toolchain import build
 from tests.support.telemetry import LAST, agent, everything, gate, graph
@@ -69,18 +70,33 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         {
             "rule": "Process outside of the tenant's list",
             "priority": "Critical",
-            "output": "curl in api-ms",
+            "output": "2026-11-21T10:34:55.123456789+0000: Critical curl in bank-a/istio-proxy",
+            "source": "syscall",
+            "hostname": "falco-x",
             "output_fields": {
                 "proc.name": "curl",
                 "proc.cmdline": "curl trans-ms.bank-b",
                 "k8s.ns.name": "bank-a",
                 "k8s.pod.name": "api-ms-0",
-                "container.name": "api-ms",
+                # Not the service's: who it is stands in the pod's labels.
+                "container.name": "istio-proxy",
                 "container.id": "3ad7b26ded6d",
+                "spiffe_id": ATTACKER,
             },
         },
     ),
 }
+SPACE, POD = "orchestrator.namespace", "orchestrator.resource.name"
+SUGGESTED = (
+    "container_id=3ad7b26ded6d container_name={} container_image_repository=registry/api-ms container_image_tag=<NA>"
+    " k8s_pod_name=api-ms-0 k8s_ns_name={}"
+)
+SIDEKICK = {
+    "known": f"10:34:55: Critical curl (cmd=curl {SUGGESTED.format('ledger', 'bank-b')}) {SUGGESTED.format('api-ms', 'bank-a')}",
+    "without": "10:34:55: Critical a module is loaded (cmd=insmod x k8s_ns_name=bank-b)",
+    "platform": f"10:34:55: Critical a shell {SUGGESTED.format('vault', 'vault')}",
+}
+"""Texts as Falco ends them, and as its side-kick sends them by OTLP: the first names other pods in its command line."""
 FLOW = {
     "flow": {
         "verdict": "DROPPED",
@@ -137,28 +153,41 @@ def told(collector: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     write_pod(folder / "logs", "bank-a", "api-ms", [*forged, LAST], pod="forger")
     (folder / "flows").mkdir()
     (folder / "flows" / "denied.log").write_text(json.dumps(FLOW) + "\n")
-    port, audit, out = free_port(), free_port(), folder / "out"
+    port, audit, events, out = free_port(), free_port(), free_port(), folder / "out"
     back = gate(graph(), out, folder / "gateway-state", port)
     # The reader's port, over HTTP here.
     back["receivers"]["otlp/audit"]["protocols"] = {"http": {"endpoint": f"{LOOPBACK}:{audit}"}}
+    back["receivers"]["otlp/events"]["protocols"]["http"]["endpoint"] = f"{LOOPBACK}:{events}"
     front = agent(folder / "logs", folder / "flows", folder / "agent-state", port)
-    kept = out / "otlp_http-loki-audit.json"
+    kept, wanted = out / "otlp_http-loki-audit.json", len(SAMPLES) + 3 + len(SIDEKICK)
     with running(collector, back, folder / "gateway") as behind, listening(behind, folder / "gateway", port):
         for origin, sample in READ.items():
-            resource = {"attributes": [{"key": "zerotrust.origin", "value": {"stringValue": origin}}]}
-            logs = [{"logRecords": [{"body": {"stringValue": json.dumps(sample)}}]}]
-            body = json.dumps({"resourceLogs": [{"resource": resource, "scopeLogs": logs}]}).encode()
-            url = f"http://{LOOPBACK}:{audit}/v1/logs"
-            sent = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-            urllib.request.urlopen(sent, timeout=30).close()  # noqa: S310
+            post(audit, {"zerotrust.origin": origin}, json.dumps(sample), {})
+        for name, said in SIDEKICK.items():
+            told = {"priority": "Critical", "source": "syscall", "rule": f"Rule {name}", "hostname": "falco-x", "tags": "T1059"}
+            post(events, {"service.name": "falco"}, said, told)
         with running(collector, front, folder / "agent") as process:
             wait_until(
                 process,
                 folder / "agent",
-                lambda: everything(out).count(LAST) >= len(SAMPLES) + 1 and len(records(kept)) >= len(SAMPLES) + 3,
+                lambda: everything(out).count(LAST) >= len(SAMPLES) + 1 and len(records(kept)) >= wanted,
             )
-    audits = records(kept)
-    return {"audits": audits, **{one["attributes"]["event.dataset"]: one["attributes"] for one in audits}}
+    by_kick = [one for one in records(kept) if one["resource"].get("zerotrust.origin") == "security"]
+    audits = [one for one in records(kept) if one not in by_kick]
+    kicks = {one["attributes"]["event.action"].removeprefix("Rule "): one["attributes"] for one in by_kick}
+    return {"audits": audits, "kicks": kicks, **{one["attributes"]["event.dataset"]: one["attributes"] for one in audits}}
+
+
+def post(port: int, resource: dict[str, str], body: str, attributes: dict[str, str]) -> None:
+    """One record by OTLP over HTTP."""
+    record = {"body": {"stringValue": body}, "attributes": pairs(attributes)}
+    sent = {"resourceLogs": [{"resource": {"attributes": pairs(resource)}, "scopeLogs": [{"logRecords": [record]}]}]}
+    url, told = f"http://{LOOPBACK}:{port}/v1/logs", {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(sent).encode(), told), timeout=30).close()
+
+
+def pairs(values: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
 
 
 def test_each_source_becomes_one_record_and_a_forged_one_none(told: dict[str, Any]):
@@ -191,6 +220,10 @@ def test_who_did_it_is_told_by_six_sources_under_one_spiffe_id(told: dict[str, A
         ("cilium.flow", "event.reason", "POLICY_DENIED"),
         ("vault.audit", "url.path", "database/creds/bank-b-ledger"),
         ("falco.alert", "process.name", "curl"),
+        ("falco.alert", "event.action", "Process outside of the tenant's list"),
+        ("falco.alert", "event.severity", "Critical"),
+        ("falco.alert", "orchestrator.namespace", "bank-a"),
+        ("falco.alert", "orchestrator.resource.name", "api-ms-0"),
         ("kubernetes.audit", "user.name", "system:serviceaccount:bank-a:api-ms"),
         ("kubernetes.audit", "source.ip", "10.0.3.7"),
         ("aws.cloudtrail", "zerotrust.actor.spiffe_id", f"spiffe://{DOMAIN}/ns/observability/sa/loki"),
@@ -199,6 +232,24 @@ def test_who_did_it_is_told_by_six_sources_under_one_spiffe_id(told: dict[str, A
 )
 def test_what_happened_stands_under_the_schemas_name(told: dict[str, Any], dataset: str, field: str, wanted: str):
     assert told[dataset].get(field) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        (
+            "known",
+            {ACTOR: ATTACKER, TENANT: "bank-a", "orchestrator.namespace": "bank-a", "orchestrator.resource.name": "api-ms-0"},
+        ),
+        ("without", {}),
+        ("platform", {"orchestrator.namespace": "vault", "orchestrator.resource.name": "api-ms-0"}),
+    ],
+)
+def test_what_the_side_kick_sends_says_whose_pod_it_was_by_the_end_of_falcos_text(told: dict[str, Any], name, known):
+    one = told["kicks"][name]
+    assert (one["event.dataset"], one["event.action"], one["event.severity"]) == ("falco.alert", f"Rule {name}", "Critical")
+    assert one["event.reason"] == SIDEKICK[name]
+    assert {field: one[field] for field in (ACTOR, TENANT, SPACE, POD) if field in one} == known
 
 
 def test_every_record_carries_the_hash_of_its_line_and_its_region(told: dict[str, Any]):

@@ -22,6 +22,7 @@ from components.observability.telemetry.sources import (
     Source,
     at,
     attribute,
+    sidekick_record,
     sources,
 )
 
@@ -58,6 +59,7 @@ def statements(graph: Graph, region: str) -> list[str]:
         'delete_key(log.cache, "json")',
         put(JSON, "ParseJSON(log.body)", where='IsString(log.body) and HasPrefix(log.body, "{")'),
         put(JSON, "log.body", where="IsMap(log.body)"),
+        *sidekick_record(),
     ]
     for one in sources(graph, region):
         lines += _source(one)

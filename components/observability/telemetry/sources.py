@@ -1,7 +1,8 @@
 """The seven sources of audit records: how each is known by its origin, and where the schema's fields are in it.
 
 Sources: Istio (access log, `mesh.telemetry`), OPA decision logs, Hubble's flow.proto as exported, Vault's audit device, Falco's
-JSON output, audit.k8s.io/v1, CloudTrail's record contents.
+JSON output, audit.k8s.io/v1, CloudTrail's record contents. Falco's events come by two ways: its own output, whole, and its
+side-kick's OTLP (falcosidekick 2.34, outputs/otlp_logs.go), which has the text, the rule and the priority and no other field.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,20 @@ ORIGIN: Final = "zerotrust.origin"
 SERVICE: Final = "zerotrust.service"
 """Of the resource: the pod's SERVICE_LABEL, as the API server tells the agent."""
 JSON: Final = 'log.cache["json"]'
+_SUGGESTED: Final = (
+    r" container_id=(?P<container>\S+) container_name=(?P<name>\S+) container_image_repository=\S+ container_image_tag=\S+"
+    r" k8s_pod_name=(?P<pod>\S+) k8s_ns_name=(?P<namespace>\S+)$"
+)
+"""What Falco puts last into an event's text (`append_output.suggested_output`), in the order of the container plugin's fields.
+
+Held to the end: whatever a command line says of these names stands before.
+"""
+_FROM_TEXT: Final = {
+    "container.id": "container",
+    "container.name": "name",
+    "k8s.pod.name": "pod",
+    "k8s.ns.name": "namespace",
+}
 _ACCOUNT: Final = r"^system:serviceaccount:([a-z0-9\-]+):([a-z0-9\-.]+)$"
 
 
@@ -286,17 +301,34 @@ def sources(graph: Graph, region: str) -> tuple[Source, ...]:
     )
 
 
+def sidekick_record() -> Iterator[str]:
+    """The side-kick's record in the form of Falco's own."""
+    come, rule = f'resource.attributes["{ORIGIN}"] == "{SECURITY_NAMESPACE}"', 'log.attributes["rule"]'
+    event = f'{{"rule": {rule}, "priority": log.attributes["priority"], "output": log.body, "output_fields": {{}}}}'
+    made = every(come, f"{rule} != nil", "IsString(log.body)", f"{JSON} == nil")
+    yield put(JSON, event, where=made)
+    told = every(come, f"{JSON} != nil", "IsString(log.body)", matches("log.body", _SUGGESTED))
+    found = 'log.cache["suggested"]'
+    yield 'delete_key(log.cache, "suggested")'
+    yield put(found, f"ExtractPatterns(log.body, {text(_SUGGESTED)})", where=told)
+    for field, group in _FROM_TEXT.items():
+        named = f"{found}[{text(group)}]"
+        yield put(at("output_fields", field), named, where=every(f"{found} != nil", f'{named} != "<NA>"'))
+
+
 def _falco_actor(graph: Graph, region: str) -> Iterator[str]:
-    """The pod's service, by the names of its namespace and container: in a tenant's pod the container has the service's name."""
-    namespace, container = at("output_fields", "k8s.ns.name"), at("output_fields", "container.name")
+    """The pod's service: by the id that Falco makes of the pod's labels, else by the container, which has the service's name."""
+    fields = [at("output_fields", name) for name in ("k8s.ns.name", "spiffe_id", "container.name")]
+    namespace, by_label, container = fields
     for tenant in graph.tenants:
         names = "|".join(workload.name for workload in graph.workloads_of(tenant, region))
         if names:
-            where = every(
-                f"{namespace} != nil", f"{container} != nil", f'{namespace} == "{tenant}"', matches(container, f"^(?:{names})$")
-            )
-            prefix = text(f"spiffe://{graph.trust_domain(region)}/ns/{tenant}/sa/")
-            yield put(attribute(ACTOR), join(prefix, container), where=where)
+            prefix = f"spiffe://{graph.trust_domain(region)}/ns/{tenant}/sa/"
+            mine = every(f"{namespace} != nil", f'{namespace} == "{tenant}"')
+            labelled = matches(by_label, f"^{prefix}(?:{names})$".replace(".", "[.]"))
+            called = every(f"{attribute(ACTOR)} == nil", f"{container} != nil", matches(container, f"^(?:{names})$"))
+            yield put(attribute(ACTOR), by_label, where=every(mine, f"{by_label} != nil", labelled))
+            yield put(attribute(ACTOR), join(text(prefix), container), where=every(mine, called))
 
 
 def _pod_identity(graph: Graph, region: str) -> Iterator[str]:
