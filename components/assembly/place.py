@@ -27,7 +27,7 @@ class Buckets:
     logs: Bucket
     """Loki's chunks and rules; encrypted with the region's logs key."""
     traces: Bucket
-    """Tempo's blocks; encrypted with the region's logs key."""
+    """Tempo's blocks, where Tempo keeps the traces; encrypted with the region's logs key."""
 
 
 @dataclass(frozen=True, kw_only=True)

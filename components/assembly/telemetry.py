@@ -26,7 +26,7 @@ class TelemetryArgs:
     place: ClusterPlace
     after: Sequence[pulumi.Resource]
     """The network's rules, cert-manager with the cluster issuer `telemetry` approved, the monitoring kinds, the mesh, SPIRE's
-    registrations, and Loki and Tempo."""
+    registrations, and the stores of logs and traces."""
     audit_bucket: Bucket
     """The region's locked audit bucket: where an s3 sink without a bucket of its own writes. Encrypted with the logs key."""
     trail_log_group: str
