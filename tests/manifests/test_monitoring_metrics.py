@@ -20,8 +20,11 @@ import pytest
 from components.observability.alert_rules import FOLDER, rule_files
 from components.observability.dashboards import queries
 from components.observability.loki import loki_config, runtime_config
+from components.observability.telemetry.agents import chart_values as agent_values
+from components.observability.telemetry.agents import config as agent_config
 from components.observability.telemetry.gateway import config as gateway_config
-from components.observability.telemetry.names import own_telemetry
+from components.observability.telemetry.names import METRICS_PORT, own_telemetry
+from components.observability.telemetry.releases import gateway_values, log_groups, reader_config, reader_values
 from sandbox import loki, prometheus
 from sandbox.otelcol import LOOPBACK, Config, free_port, listening, running
 from sandbox.prometheus import Prometheus
@@ -207,3 +210,27 @@ def test_a_full_queue_is_told_and_an_agent_that_is_well_raises_nothing(scraped: 
     assert ("CollectorQueueFills", FULL) in pending(scraped)
     _, found = scraped.query('ALERTS{pod="telemetry-agent-x"}')
     assert found == []
+
+
+def served(config: Config) -> tuple[str, int]:
+    """Where a collector serves its metrics."""
+    (reader,) = config["service"]["telemetry"]["metrics"]["readers"]
+    exporter = reader["pull"]["exporter"]["prometheus"]
+    return exporter["host"], exporter["port"]
+
+
+def test_a_collector_serves_its_metrics_where_it_is_asked_for_them():
+    """In the mesh the one beside the proxy asks on loopback, by the pod's annotations; a node's agent is asked by its address."""
+    image, groups = "registry/collector@sha256:" + "0" * 64, log_groups(graph(), REGION, "c", "t")
+    meshed = {
+        "gateway": (gateway_config(graph(), REGION), gateway_values(graph(), REGION, image)),
+        "reader": (reader_config(groups, REGION), reader_values(image, groups, REGION)),
+    }
+    for config, values in meshed.values():
+        assert served(config) == (LOOPBACK, METRICS_PORT)
+        told = values["podAnnotations"]
+        assert (told["prometheus.io/scrape"], told["prometheus.io/port"]) == ("true", str(METRICS_PORT))
+        assert "podMonitor" not in values
+    assert served(agent_config()) == ("${env:MY_POD_IP}", METRICS_PORT)
+    assert agent_values(image)["podMonitor"]["enabled"]
+    assert agent_values(image)["ports"]["metrics"] == {"enabled": True, "containerPort": METRICS_PORT}

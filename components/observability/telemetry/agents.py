@@ -126,7 +126,7 @@ def config() -> dict[str, Any]:
         },
         "service": {
             "extensions": ["health_check", "file_storage"],
-            "telemetry": own_telemetry(),
+            "telemetry": own_telemetry("${env:MY_POD_IP}"),
             "pipelines": {
                 "logs/pods": {
                     "receivers": ["file_log/pods"],

@@ -47,14 +47,18 @@ def tls(*, server: str | None = None) -> dict[str, object]:
     return {**own, "ca_file": authority, "server_name_override": server}
 
 
-def own_telemetry() -> dict[str, object]:
+def own_telemetry(host: str = "127.0.0.1") -> dict[str, object]:
     """The collector's own log and metrics; the latter for Prometheus alone.
 
     Left to itself the collector leaves `_total` off its counters as soon as a reader is configured, and every alert about them
     would be silent for ever: the names' form is said here, and a test scrapes them.
+
+    Args:
+        host: Where metrics are served: in the mesh on loopback, where the agent beside the proxy asks (Istio 1.30,
+            pilot-agent/status/server.go: `localhost`, never the pod's address); outside of it by the pod's address.
     """
     named = {"without_type_suffix": False, "without_units": False, "without_scope_info": True}
-    reader = {"pull": {"exporter": {"prometheus": {"host": "${env:MY_POD_IP}", "port": METRICS_PORT, **named}}}}
+    reader = {"pull": {"exporter": {"prometheus": {"host": host, "port": METRICS_PORT, **named}}}}
     return {"logs": {"level": "warn", "encoding": "json"}, "metrics": {"level": "normal", "readers": [reader]}}
 
 
