@@ -93,7 +93,10 @@ def tree(count: int, *, regions: int = 2) -> dict[str, Any]:
     tenants = names(count)
     shared = {"display_name": "Shared", "kind": "shared", "services": {"notifications": service(SHARED, "notifications")}}
     found["regions"] = {code: found["regions"][code] for code in codes[:regions]}
+    if regions == 1:
+        found["backup"].pop("copy_region")
     found["edge"]["waf"].pop("uri_rates", None)
     found["tenants"] = {**{tenant: tenant_tree(tenant) for tenant in tenants}, SHARED: shared}
     found["access"] = access_tree(tenants)
+    found["delivery"]["gitops"]["tenants"] = {}  # repositories are invented for nobody
     return found

@@ -185,7 +185,7 @@ class Platform(Component, token="zerotrust:platform:Platform"):
 
     def _copies(self) -> None:
         """What fills each region's vault, and the second copy of what no region may lose alone."""
-        target = copied_into(sorted(self.regions)) if self.settings.backup.copy_to_other_region else {}
+        target = copied_into(self.regions, home=self.settings.home_region, copies=self.settings.backup.copy_region)
         standing = {
             code: Standing(
                 context=region.context,

@@ -41,7 +41,7 @@ def moved_seconds(settings: Settings) -> int:
 def copy_words(settings: Settings) -> str:
     """How old the copy in the other region may be."""
     backup = settings.backup
-    if len(settings.regions) == 1 or not backup.copy_to_other_region:
+    if backup.copy_region is None:
         return "everything: there is no copy in another region"
     if backup.copy_within_15_minutes:
         return f"{PROMISED_MINUTES} min (S3's promise for 99.9 % of objects)"

@@ -8,7 +8,7 @@ reach the evidence bucket by replication from their landing place have their sec
 S3 Batch Replication carries replicas over (docs/adr/0013-backups.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -26,10 +26,12 @@ PROMISED_MINUTES: Final = 15
 """What S3 promises with replication time control; it takes no other number."""
 
 
-def copied_into(codes: Sequence[str]) -> dict[str, str]:
-    """Each region and the one that holds its copies: the next by code, the first after the last. Empty for one region."""
-    ordered = sorted(codes)
-    return dict(zip(ordered, [*ordered[1:], ordered[0]], strict=True)) if len(ordered) > 1 else {}
+def copied_into(codes: Iterable[str], *, home: str, copies: str | None) -> dict[str, str]:
+    """Each region and the one that holds its copies: home's lie in `copies`, every other's at home. Empty without `copies`.
+
+    A region that is added therefore moves nobody's copies.
+    """
+    return {} if copies is None else {code: copies if code == home else home for code in sorted(codes)}
 
 
 def copy_policy(

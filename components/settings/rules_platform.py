@@ -120,8 +120,12 @@ def copies_and_faults(tree: Settings) -> Iterator[Problem]:
     high = tree.assurance == "high"
     for tenant in sorted(set(tree.backup.namespaces.tenants) - set(tree.tenants)):
         yield Problem(("backup", "namespaces", "tenants", tenant), tenant, "there is no such tenant; declare it under tenants")
-    if high and not tree.backup.copy_to_other_region:
-        yield Problem(("backup", "copy_to_other_region"), False, "turn it on; assurance high survives the loss of a region")
+    copies = tree.backup.copy_region
+    others = sorted(set(tree.regions) - {tree.home_region})
+    if copies is not None and copies not in others:
+        yield Problem(("backup", "copy_region"), copies, f"name a declared region other than the home region: {', '.join(others)}")
+    if high and copies is None:
+        yield Problem(("backup", "copy_region"), None, "name another region; assurance high survives the loss of one")
     if high and tree.backup.lock_days < LEAST_LOCK_DAYS:
         yield Problem(("backup", "lock_days"), tree.backup.lock_days, f"lock backups for at least {LEAST_LOCK_DAYS} days")
     if high and tree.images.backup is None:

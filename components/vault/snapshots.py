@@ -188,7 +188,8 @@ class SnapshotLogin(Component, token="zerotrust:vault:SnapshotLogin"):
             disable_local_ca_jwt=False,
             opts=self.child(),
         )
-        policy = vault.Policy(f"{name}-policy", name=ROLE, policy=POLICY.read_text(encoding="utf-8"), opts=self.child())
+        text = POLICY.read_text(encoding="utf-8")
+        policy = vault.Policy(f"{name}-policy", name=ROLE, policy=text, opts=self.child(depends_on=list(after)))
         role = vault.kubernetes.AuthBackendRole(
             f"{name}-role",
             backend=backend.path,

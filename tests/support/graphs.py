@@ -93,6 +93,7 @@ def trees(draw: st.DrawFn, *, tenants: int = 6, services: int = 30) -> dict[str,
             "quota": {"cpu": "64000m", "memory": "128Gi", "pods": 400, "storage": "2Ti"},
         }
     tree["tenants"] = made
+    tree["delivery"]["gitops"]["tenants"] = {}
     tree["network"]["dns_firewall"] = {"allowed_domains": list(HOSTS)}
     tree["edge"]["waf"].pop("uri_rates", None)
     tree["access"] = draw(_access(chosen, made, regions))

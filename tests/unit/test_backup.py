@@ -171,9 +171,9 @@ def test_every_database_has_an_archive_in_its_own_folder(graph):
     assert all(path.endswith(f"/databases/{tenant}/") for (tenant, _), path in found.items())
 
 
-def test_copies_go_round_and_need_each_key_in_its_own_region_only():
-    assert copied_into(["b", "c", "a"]) == {"a": "b", "b": "c", "c": "a"}
-    assert copied_into(["a"]) == {}
+def test_copies_lie_at_home_or_in_its_partner_and_need_each_key_in_its_own_region_only():
+    assert copied_into(["b", "c", "a"], home="b", copies="c") == {"a": "b", "b": "c", "c": "b"}
+    assert copied_into(["b", "c"], home="b", copies=None) == {}
     statements = resolved(
         lambda: copy_policy(
             BUCKET,

@@ -166,6 +166,18 @@ def test_the_egress_gateway_admits_a_caller_to_its_own_hosts_only(tree: dict[str
                 assert admits(objects, EGRESS.namespace, EGRESS.selector, principal=principal, sni=host) == wanted
 
 
+EVERYBODYS = {
+    f"{name.partition('.')[2]}/{name}.svc.cluster.local" for name in ("istiod.istio-system", "telemetry-gateway.observability")
+}
+"""Whom every sidecar reaches without an edge: who configures it and who takes its spans."""
+
+
+def asks_vault(tree: dict[str, Any], workload: Workload) -> bool:
+    """Random graphs ask for no secrets: what uses a database has its credential from there."""
+    databases = [name for name, made in tree["tenants"].items() for name in (f"{name}/{store}" for store in made["databases"])]
+    return any(oracle.uses(tree, workload.ref, store) for store in databases)
+
+
 def _source_labels(spec: dict[str, Any]) -> list[dict[str, str]]:
     return [match["sourceLabels"] for kind in ("http", "tls") for route in spec.get(kind, []) for match in route["match"]]
 
@@ -197,6 +209,7 @@ def test_a_sidecar_names_its_edges_and_nothing_else(tree: dict[str, Any]) -> Non
                     if oracle.uses(tree, workload.ref, store.ref):
                         wanted |= {f"{store.tenant}/{name}.{store.tenant}.svc.cluster.local" for name in names}
                 external = {edge.host for edge in graph.egress if edge.service == workload}
+                wanted |= {"vault/vault.vault.svc.cluster.local"} if asks_vault(tree, workload) else set()
                 wanted |= {f"istio-egress/{EGRESS.name}.istio-egress.svc.cluster.local"} if external else set()
                 # A neighbour's route beyond the region lies where only its own caller names it.
                 wanted |= {
@@ -205,7 +218,7 @@ def test_a_sidecar_names_its_edges_and_nothing_else(tree: dict[str, Any]) -> Non
                     if other.tenant == workload.tenant
                     and set(oracle.destinations(tree, workload.ref, region, other.ref)) - {region}
                 }
-                assert services - {"istio-system/istiod.istio-system.svc.cluster.local"} == wanted
+                assert services - EVERYBODYS == wanted
                 own = {host[2:] for host in hosts if host.startswith("./")}
                 assert {host for host in own if not host.endswith(".svc.cluster.local")} == external
                 own |= {host.partition("/")[2] for host in hosts if host.startswith("istio-eastwest/")}
