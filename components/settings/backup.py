@@ -82,8 +82,8 @@ class BackupSettings(Model):
     lock_days: Days = LEAST_LOCK_DAYS
     """Days during which nobody removes a backup: the bucket's lock and the vaults'. How hard, `audit.worm_mode` says."""
     copy_region: str | None = None
-    """The region whose locked buckets and vault hold the home region's copies of backups and evidence; the home region holds every
-    other region's. Named rather than derived: locked copies cannot move when a region is added. None: no copies."""
+    """The region whose locked buckets and vault hold the home region's copies of backups and evidence; the home region holds
+    every other region's. Named rather than derived: locked copies cannot move when a region is added. None: no copies."""
     copy_within_15_minutes: bool = True
     """Whether S3 promises the copy within 15 minutes, measures it and charges for it (replication time control)."""
     namespaces: NamespaceBackupSettings = NamespaceBackupSettings()

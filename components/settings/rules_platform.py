@@ -115,21 +115,28 @@ def open_paths(tree: Settings) -> Iterator[Problem]:
         )
 
 
-def copies_and_faults(tree: Settings) -> Iterator[Problem]:
-    """Copies reach another region, and faults declared namespaces, as the assurance asks."""
+def copies(tree: Settings) -> Iterator[Problem]:
+    """Copies reach another region, as the assurance asks."""
     high = tree.assurance == "high"
     for tenant in sorted(set(tree.backup.namespaces.tenants) - set(tree.tenants)):
         yield Problem(("backup", "namespaces", "tenants", tenant), tenant, "there is no such tenant; declare it under tenants")
-    copies = tree.backup.copy_region
-    others = sorted(set(tree.regions) - {tree.home_region})
-    if copies is not None and copies not in others:
-        yield Problem(("backup", "copy_region"), copies, f"name a declared region other than the home region: {', '.join(others)}")
-    if high and copies is None:
+    target = tree.backup.copy_region
+    others = ", ".join(sorted(set(tree.regions) - {tree.home_region}))
+    if target is not None and (target == tree.home_region or target not in tree.regions):
+        yield Problem(
+            ("backup", "copy_region"), target, f"name a declared region other than the home region: {others or 'none yet'}"
+        )
+    if high and target is None:
         yield Problem(("backup", "copy_region"), None, "name another region; assurance high survives the loss of one")
     if high and tree.backup.lock_days < LEAST_LOCK_DAYS:
         yield Problem(("backup", "lock_days"), tree.backup.lock_days, f"lock backups for at least {LEAST_LOCK_DAYS} days")
     if high and tree.images.backup is None:
         yield Problem(("images", "backup"), None, "pin the images of backups by digest; the charts' own are named by tag")
+
+
+def faults(tree: Settings) -> Iterator[Problem]:
+    """Faults reach declared namespaces, as the assurance asks."""
+    high = tree.assurance == "high"
     if tree.chaos.enabled and tree.images.chaos is None:
         yield Problem(("images", "chaos"), None, "pin the images of Chaos Mesh by digest; its daemon is privileged")
     for namespace, wanted in sorted(tree.chaos.namespaces.items()):
