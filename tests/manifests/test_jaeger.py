@@ -13,16 +13,18 @@ from typing import Any
 import pytest
 import yaml
 
+from components.admission.constraints import region_constraints, region_templates, tenant_constraints
 from components.graph.names import OBSERVABILITY_NAMESPACE
 from components.graph.traces import trace_names
 from components.observability.jaeger import jaeger_config, jaeger_objects
 from components.observability.stores import mesh_objects
 from components.tenancy.namespace import platform_namespaces
+from sandbox import gator
 from sandbox.apiclient import ApiServer
 from sandbox.jaeger import Jaeger, refusal, running
 from tests.support.jaeger import jaeger_graph
+from tests.support.objects import pods_of, settled
 from tests.support.objects import refusal as refused
-from tests.support.objects import settled
 
 GRAPH = jaeger_graph()
 SETTINGS = GRAPH.settings.observability.traces
@@ -135,3 +137,23 @@ def test_the_server_accepts_jaegers_objects_and_the_meshs_rules_about_it(api_ser
     wrong = next(copy.deepcopy(one) for one in objects if one["kind"] == "StatefulSet")
     wrong["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privilege"] = False
     assert refused(api_server, wrong)
+
+
+def test_its_pods_pass_admission_and_one_weakened_field_does_not(api_server: ApiServer):
+    spaces = [one for one in platform_namespaces(GRAPH.settings) if one["metadata"]["name"] == OBSERVABILITY_NAMESPACE]
+    objects = jaeger_objects(GRAPH, "encrypted")
+    settled(api_server, [*spaces, *objects[:1]])
+    pods = [copy.deepcopy(one) for one in pods_of(objects)]
+    for pod in pods:  # as its controller does
+        claim = {"name": "data", "persistentVolumeClaim": {"claimName": f"data-{pod['metadata']['name']}-0"}}
+        pod["spec"]["volumes"].append(claim)
+    assert len(pods) == len(trace_names(GRAPH))
+    region = GRAPH.regions[0]
+    own = [one for tenant in GRAPH.tenants for one in tenant_constraints(GRAPH, region, tenant)]
+    rules = [*region_templates(), *region_constraints(GRAPH), *own]
+    assert gator.judge(rules, [*spaces, *objects, *pods]) == ()
+    assert [said for one in pods if (said := refused(api_server, one))] == []
+    weak = copy.deepcopy(pods[0])
+    weak["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    assert gator.judge(rules, [*spaces, weak])
+    assert refused(api_server, weak)
