@@ -126,7 +126,7 @@ def copies(tree: Settings) -> Iterator[Problem]:
         yield Problem(
             ("backup", "copy_region"), target, f"name a declared region other than the home region: {others or 'none yet'}"
         )
-    if high and target is None:
+    if high and target is None and others:
         yield Problem(("backup", "copy_region"), None, "name another region; assurance high survives the loss of one")
     if high and tree.backup.lock_days < LEAST_LOCK_DAYS:
         yield Problem(("backup", "lock_days"), tree.backup.lock_days, f"lock backups for at least {LEAST_LOCK_DAYS} days")

@@ -41,6 +41,10 @@ def encrypted(resource: Recorded) -> bool:
     return resource.props.get("protocol") in ("HTTPS", "TLS")
 
 
+def parses_http(resource: Recorded) -> bool:
+    return resource.props.get("loadBalancerType") in (None, "application")
+
+
 def audited(resource: Recorded) -> bool:
     return look(resource.props, "tags.purpose") == "audit"
 

@@ -4,7 +4,20 @@ import json
 from collections.abc import Iterator
 
 from tests.policy.harness import Edit, Mutation
-from tests.policy.mutation_parts import ACL, BALANCER, LISTENER, POLICY, ROLE, added, allow, encrypted, facing, managed, one
+from tests.policy.mutation_parts import (
+    ACL,
+    BALANCER,
+    LISTENER,
+    POLICY,
+    ROLE,
+    added,
+    allow,
+    encrypted,
+    facing,
+    managed,
+    one,
+    parses_http,
+)
 
 
 def edge() -> Iterator[Mutation]:
@@ -30,8 +43,8 @@ def edge() -> Iterator[Mutation]:
     yield Mutation(control="LB-01", says="anything but redirect", edits=(plain, rule))
     yield one("LB-02", "not among the approved", LISTENER, "sslPolicy", "ELBSecurityPolicy-2016-08", match=encrypted)
     yield one("LB-02", "not among the approved", LISTENER, "sslPolicy", match=encrypted)
-    yield one("LB-03", "malformed headers", BALANCER, "dropInvalidHeaderFields")
-    yield one("LB-03", "different servers", BALANCER, "desyncMitigationMode", "monitor")
+    yield one("LB-03", "malformed headers", BALANCER, "dropInvalidHeaderFields", match=parses_http)
+    yield one("LB-03", "different servers", BALANCER, "desyncMitigationMode", "monitor", match=parses_http)
     yield one("LB-03", "deleted by one call", BALANCER, "enableDeletionProtection", value=False)
     yield one("LB-03", "keeps no access log", BALANCER, "accessLogs.enabled", value=False)
     yield one("LB-03", "has no bucket", BALANCER, "accessLogs.bucket", "")

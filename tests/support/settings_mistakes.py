@@ -25,7 +25,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "two zones": ({"regions/eu-central-1/zones": ["a", "b"]}, "regions.eu-central-1.zones", "at least 3"),
     "zone twice": ({"regions/eu-central-1/zones": ["a", "b", "b"]}, "regions.eu-central-1.zones", "once"),
     "zone unknown": ({"regions/eu-central-1/zones": ["a", "b", "z"]}, "regions.eu-central-1.zones", "letters"),
-    "one region with high assurance": ({"regions/eu-central-1": ...}, "regions", "second region"),
+    "one region with high assurance": ({"regions/eu-central-1": ..., "backup/copy_region": ...}, "regions", "second region"),
+    "copies at home": ({"backup/copy_region": "eu-west-1"}, "backup.copy_region", "other than the home region"),
+    "no copies with high assurance": ({"backup/copy_region": ...}, "backup.copy_region", "another region"),
     "home region elsewhere": ({"home_region": "us-east-1"}, "home_region", "eu-west-1"),
     "example trust domain": ({"identity/trust_domain_base": "bank.example"}, "identity.trust_domain_base", "of your own"),
     "trust domain with scheme": (
