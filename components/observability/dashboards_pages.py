@@ -303,7 +303,7 @@ def security_logs() -> Page:
                 width=24,
                 language="logql",
                 source="loki-audit",
-                queries=('{service_name=~".+"} | json | outcome = `denied`',),
+                queries=('{service_name="audit"} | event_type = `denied`',),
             ),
         ),
     )
