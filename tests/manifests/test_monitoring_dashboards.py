@@ -41,7 +41,7 @@ def kick(server: Loki, event: dict[str, str]) -> None:
 
 
 def test_each_page_of_lines_shows_what_it_is_for_and_leaves_out_the_rest():
-    """Records with the names that collector and side-kick give them: a query that is read, and never finds anything, fails here."""
+    """Records with the names that collector and side-kick give them: a query that never finds anything fails here."""
     asked = {(panel.source, query) for page in PAGES for panel in page.panels if panel.form == "logs" for query in panel.queries}
     tenant = GRAPH.tenants[0]
     with running(loki_config(region=GRAPH.regions[0], bucket="b"), runtime_config(GRAPH)) as loki:
