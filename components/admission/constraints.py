@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from components.admission.controls import ACCOUNTS, FOLDER, Control, excepted, exempt, host_paths, of_engine
 from components.graph.model import Graph
-from components.graph.names import GITOPS_ACCOUNT, PLATFORM_NAMESPACES, SERVICE_LABEL, SYSTEM_NAMESPACE, TENANT_LABEL
+from components.graph.names import (
+    GITOPS_ACCOUNT,
+    PLATFORM_NAMESPACES,
+    REGION_REACH_LABEL,
+    SERVICE_LABEL,
+    SYSTEM_NAMESPACE,
+    TENANT_LABEL,
+)
 from components.helm import database_operator_image, istio_image, pins
 from components.manifests import Manifest, manifest
 from components.settings.tenants import PROXY_USER_ID
@@ -195,7 +202,7 @@ def _general(graph: Graph, control: Control) -> dict[str, Any]:
     given: dict[str, dict[str, Any]] = {
         "host-files": {"csiDrivers": [IDENTITY_DRIVER, SECRETS_DRIVER], "paths": host_paths(graph)},
         "host-volumes": {"csiDrivers": [VOLUMES_DRIVER]},
-        # A chart's own container may be asked on loopback; nobody else's address may be.
+        # Where a chart's container shares the node's network it may be asked on loopback; nobody else's address may be.
         "probe-hosts": {"loopback": ["127.0.0.1", "localhost"]},
         "proxy-user": {"user": PROXY_USER_ID, "proxies": [PROXY, "istio-validation"], "image": proxy_image()},
         "resources": {"memoryMaximumMebibytes": limits.memory_maximum_mebibytes},
@@ -251,6 +258,7 @@ def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict
             "driver": IDENTITY_DRIVER,
             "label": SERVICE_LABEL,
             "database": DATABASE_LABEL,
+            "reach": REGION_REACH_LABEL,
         },
         "tokens": {"databases": names["database"], "audiences": [TOKEN_AUDIENCE]},
     }

@@ -215,7 +215,12 @@ PLACES: dict[str, Change] = {
     "a scheduler of one's own": spec(schedulerName="mine"),
     "another runtime": spec(runtimeClassName="other"),
 }
+NAMES: dict[str, Change] = {
+    f"another's {key}": lambda pod, key=key: pod["metadata"]["labels"].update({f"service.istio.io/{key}": "trans-ms"})
+    for key in ("canonical-name", "workload-name")
+}
 TRIED = {
+    **{name: ("sidecars-bank-a", change) for name, change in NAMES.items()},
     **{name: ("proxies-bank-a", change) for name, change in PROXIES.items()},
     **{name: ("placement", change) for name, change in PLACES.items()},
     "a store's account": ("store-accounts-bank-a", lone),

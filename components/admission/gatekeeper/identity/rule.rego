@@ -41,3 +41,9 @@ violation contains {"msg": sprintf("label %s is a database's", [input.parameters
 	not account in input.parameters.databases
 	input.parameters.database in object.keys(labels)
 }
+
+# By this label another region's callers find a service.
+violation contains {"msg": sprintf("label %s is not the account's name %s", [input.parameters.reach, account])} if {
+	said := labels[input.parameters.reach]
+	said != account
+}

@@ -23,5 +23,15 @@ violation contains {"msg": sprintf("client TLS mode %s", [mode])} if {
 	[path, mode] := walk(spec)
 	array.slice(path, count(path) - 2, count(path)) == ["tls", "mode"]
 	mode != "ISTIO_MUTUAL"
-	endswith(object.get(spec, "host", ""), ".cluster.local")
+	inside(object.get(spec, "host", ""))
+}
+
+# Every spelling of a host of the mesh: in full, short, by pattern, and the one that stands for every region.
+inside(host) if not contains(host, ".")
+
+inside(host) if startswith(host, "*")
+
+inside(host) if {
+	some tail in [".local", ".svc", ".mesh.internal"]
+	endswith(lower(trim_suffix(host, ".")), tail)
 }

@@ -19,5 +19,11 @@ violation contains {"msg": sprintf("%s: host %s", [one.where, host])} if {
 	some kind in ["httpGet", "tcpSocket"]
 	host := one.it[kind].host
 	host != ""
-	not host in input.parameters.loopback
+	not own(host)
+}
+
+# The kubelet asks from the node: its loopback is the pod's own only where the pod shares the node's network.
+own(host) if {
+	host in input.parameters.loopback
+	pods.spec.hostNetwork == true
 }
