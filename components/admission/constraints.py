@@ -31,6 +31,8 @@ DATABASE_LABEL: Final = "cnpg.io/cluster"
 IDENTITY_DRIVER: Final = "csi.spiffe.io"
 SECRETS_DRIVER: Final = "secrets-store.csi.k8s.io"
 VOLUMES_DRIVER: Final = "ebs.csi.aws.com"
+STORE_CLIENT: Final = "client-tls"
+"""Of the Secrets with the certificates that services show to stores: `<edge>-<this>`."""
 PROXY: Final = "istio-proxy"
 ARCHIVE_SIDECAR: Final = "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:{}"
 """Where the plug-in's chart has it from, unless images.backup says otherwise."""
@@ -261,5 +263,12 @@ def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict
             "reach": REGION_REACH_LABEL,
         },
         "tokens": {"databases": names["database"], "audiences": [TOKEN_AUDIENCE]},
+        "own-secrets": {
+            "stores": sorted(store.name for store in stores),
+            "secrets": [
+                {"account": workload.name, "names": sorted(f"{edge.key}-{STORE_CLIENT}" for edge in graph.data_of(workload))}
+                for workload in sorted(workloads, key=lambda one: one.name)
+            ],
+        },
     }
     return given[control.id]

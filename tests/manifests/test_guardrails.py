@@ -183,6 +183,8 @@ PODS: dict[str, tuple[set[str], Change]] = {
     "a foreign driver": ({"host-files"}, volume(csi={"driver": "other.example"})),
     "root's group": ({"non-root"}, lambda pod: pod["spec"]["securityContext"].update(fsGroup=0)),
     "a sysctl": ({"confinement"}, lambda pod: pod["spec"]["securityContext"].update(sysctls=[{"name": "a", "value": "1"}])),
+    "a store's secret": ({"own-secrets"}, volume(secret={"secretName": "ledger-replication-tls"})),
+    "a neighbour's certificate": ({"own-secrets"}, volume(secret={"secretName": "auth-to-ledger-client"})),
     "a token": ({"tokens"}, lambda pod: pod["spec"].update(automountServiceAccountToken=True)),
     "a token unsaid": ({"tokens"}, lambda pod: pod["spec"].pop("automountServiceAccountToken")),
     "a projected token": ({"tokens"}, volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]})),
