@@ -75,7 +75,10 @@ def tenant_rights(tenant: str) -> tuple[Manifest, ...]:
 
 
 def region_rights() -> tuple[Manifest, ...]:
-    """What Argo CD reads in the whole cluster; applications in a namespace that no setting names are read and left alone."""
+    """What Argo CD reads in the whole cluster; applications in a namespace that no setting names are read and left alone.
+
+    The server also asks for application sets of all namespaces and is refused: it says so in its log and waits for none of them.
+    """
     read = [{"apiGroups": [ARGO], "resources": ["applications"], "verbs": ["list", "watch"]}]
     subjects = [{"kind": "ServiceAccount", "name": name, "namespace": home} for home, name in _argo(CONTROLLER, SERVER)]
     role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": LISTING}
