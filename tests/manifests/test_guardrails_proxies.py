@@ -297,3 +297,13 @@ def test_no_part_of_an_object_is_a_way_to_its_labels(server, editor, templates):
     target = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "made"}, "target": {"kind": "Node", "name": "n"}}
     for path in (f"{IN}/pods/made/binding", f"{IN}/bindings"):
         assert "'floor-subresources'" in refused(editor, "POST", path, target)
+
+
+@pytest.mark.parametrize("name", ["istio-ca-root-cert", "istio-ca-crl"])
+def test_what_proxies_know_istiod_by_is_istiods_to_write(server, editor, name):
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"root-cert.pem": "mine"}}
+    assert "'floor-decision-data'" in refused(editor, "POST", f"{IN}/configmaps", body)
+    istiod = Caller(
+        server, "system:serviceaccount:istio-system:istiod", ("system:serviceaccounts:istio-system", "system:authenticated")
+    )
+    assert refused(istiod, "POST", f"{IN}/configmaps", body) == ""
