@@ -15,8 +15,9 @@ import pytest
 
 from components.admission import floor
 from components.graph.names import TENANT_LABEL
-from sandbox.apiclient import ApiServer
+from sandbox.apiclient import ApiServer, RefusedError
 from sandbox.apiserver import control_plane
+from sandbox.crds import load_crds
 from tests.manifests.floor_support import Caller, everything, refused, wait_until
 from tests.manifests.test_guardrails import REGION, TENANT, graph_of
 from tests.manifests.test_traps import injected_templates, release
@@ -29,6 +30,18 @@ DEPLOYER = "arn:aws:sts::444455556666:assumed-role/platform-deployer/pulumi"
 STORE = "ledger"
 
 
+def own(version: str, kind: str, **spec: Any) -> dict[str, Any]:
+    """An object of an operator's kind in the tenant's namespace."""
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "mine", "namespace": TENANT}, "spec": spec}
+
+
+OPERATED = {
+    "a record": own("externaldns.k8s.io/v1alpha1", "DNSEndpoint", endpoints=[]),
+    "a scrape": own("monitoring.coreos.com/v1", "PodMonitor", selector={}, podMetricsEndpoints=[]),
+    "a restore": own("velero.io/v1", "Restore", backupName="theirs"),
+}
+
+
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pod]:
     return injected_templates("prod", tmp_path_factory.mktemp("injected"), release("prod", "istiod")["values"])
@@ -38,6 +51,8 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pod]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     graph = graph_of("prod")
     with control_plane(tmp_path_factory.mktemp("proxies")) as made:
+        made.offer(load_crds())
+        made.prepare(list(OPERATED.values()))
         for tenant in graph.tenants:
             made.namespace(tenant, {TENANT_LABEL: tenant, "istio-injection": "enabled"})
             for account in (STORE, *(one.name for one in graph.workloads_of(tenant, REGION))):
@@ -307,3 +322,17 @@ def test_what_proxies_know_istiod_by_is_istiods_to_write(server, editor, name):
         server, "system:serviceaccount:istio-system:istiod", ("system:serviceaccounts:istio-system", "system:authenticated")
     )
     assert refused(istiod, "POST", f"{IN}/configmaps", body) == ""
+
+
+@pytest.mark.parametrize("tried", OPERATED)
+def test_what_an_operator_would_act_on_is_the_deployers_to_write(editor, tried):
+    with pytest.raises(RefusedError, match="'floor-platform-objects'"):
+        editor.apply(OPERATED[tried], dry_run=True)
+
+
+def test_no_editor_opens_a_namespace_to_faults(server, editor):
+    space = server.request("GET", IN)
+    space["metadata"]["annotations"] = {"team": "payments"}
+    assert refused(editor, "PUT", IN, space) == ""
+    space["metadata"]["annotations"] = {"chaos-mesh.org/inject": "enabled"}
+    assert "'floor-namespace-labels'" in refused(editor, "PUT", IN, space)
