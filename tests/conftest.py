@@ -7,6 +7,10 @@ searches at random. Named here in one place, by file, so that a suite is marked 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("load", deadline=None)  # how fast an example is depends on what else runs
+settings.load_profile("load")
 
 HERE = Path(__file__).parent
 SLOW = (

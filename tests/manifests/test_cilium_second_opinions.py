@@ -31,9 +31,7 @@ ALL_PAIRS = tuple(
 )
 peers = st.sampled_from([("api", "bank-a"), ("db", "bank-a"), ("api", "bank-b")])
 # an example starts processes: a failing one is not made smaller
-BY_PROCESS = settings(
-    deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=(Phase.explicit, Phase.reuse, Phase.generate)
-)
+BY_PROCESS = settings(suppress_health_check=[HealthCheck.too_slow], phases=(Phase.explicit, Phase.reuse, Phase.generate))
 port_numbers = st.sampled_from([*PORTS, "pg"])
 protocols = st.sampled_from(["TCP", "UDP"])
 

@@ -85,7 +85,7 @@ def test_a_stack_rule_takes_any_value_at_any_path(control: catalogue.Control) ->
     assert_sound(rule(Stack(resources=[]), {}), control.id)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     props=st.dictionaries(st.sampled_from(["policy", "ingress", "rules", "tags", "vpcConfig", "type"]), JSON),
     params=st.dictionaries(st.sampled_from(["publicPorts", "versions", "regions", "retentionDays"]), JSON),

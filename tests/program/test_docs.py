@@ -148,7 +148,7 @@ def test_nothing_is_drawn_over_anything_else(graph):
     pairs=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda ends: ends[0] != ends[1]), max_size=20),
     heights=st.lists(st.integers(10, 90), min_size=20, max_size=20),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_any_graph_circles_among_them_is_drawn_clear_of_itself(pairs, heights):
     boxes = {str(number): Size(width=80, height=40) for number in range(8)}
     links = [

@@ -102,7 +102,7 @@ def as_question(tree: dict[str, Any], data: dict[str, Any], asked: dict[str, Any
     )
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 @given(tree=graphs.trees(tenants=3, services=8), seed=st.integers(0, 2**32))
 def test_opa_allows_exactly_what_the_settings_allow(tree, seed):
     wanted = Graph.of(graphs.loaded(tree))

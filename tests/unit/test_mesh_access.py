@@ -19,7 +19,7 @@ from tests.support import oracle
 from tests.support.graphs import loaded, trees
 from tests.support.program import changed
 
-slow = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+slow = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def everything(graph: Graph, region: str) -> dict[str, Manifest]:

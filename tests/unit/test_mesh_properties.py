@@ -15,7 +15,7 @@ from components.settings import load
 from tests.support.graphs import loaded, trees
 from tests.support.program import changed
 
-slow = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+slow = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 GRAPHS = trees(tenants=4, services=10)
 EDGES = ("calls", "data", "egress", "routes")
 

@@ -21,7 +21,7 @@ from components.settings import load
 from tests.support.program import STACKS, changed, stack_settings
 
 KINDS = ("CiliumNetworkPolicy", "NetworkPolicy")
-slow = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+slow = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Pod(NamedTuple):

@@ -38,7 +38,7 @@ def test_whatever_a_rule_takes_out_opens_its_gate(rule: Rule):
     assert rule.gate is not None
     gate, pattern = rule.gate, readable(rule.pattern)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(st.from_regex(pattern))
     def opened(text: str) -> None:
         assert opens(gate, text), text
@@ -46,7 +46,7 @@ def test_whatever_a_rule_takes_out_opens_its_gate(rule: Rule):
     opened()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.from_regex(readable(f"{_START}(?:{_RUN})")))
 def test_whatever_may_be_a_card_is_long_enough_to_be_looked_at(text: str):
     assert re.search(readable(_LONG), text)

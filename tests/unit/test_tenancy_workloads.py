@@ -209,7 +209,7 @@ def compiled(graph: Graph, tenant: str) -> dict[str, Any]:
     return dict(zip(keys, made, strict=True))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tenant=names, services=st.lists(names, min_size=1, max_size=3, unique=True), addition=names)
 def test_a_new_tenant_and_a_new_service_change_no_object_that_exists(tenant, services, addition):
     data = changed("dev")
@@ -231,7 +231,7 @@ def test_a_new_tenant_and_a_new_service_change_no_object_that_exists(tenant, ser
     assert compiled(after, tenant)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(order=st.randoms(use_true_random=False))
 def test_no_object_depends_on_the_order_of_the_settings(order):
     def shuffled(value: Any) -> Any:
