@@ -95,12 +95,16 @@ def differing(ours: object, theirs: object, path: str = "") -> list[str]:
 
 KNOWN_TO_THE_ENGINE: set[tuple[str, str]] = {
     ("ClusterFederatedTrustDomain", ".spec.trustDomainBundle"),
+    ("ConfigMap", ".data.ca.crt"),
     ("StorageClass", ".parameters.kmsKeyId"),
     ("TargetGroupBinding", ".spec.targetGroupARN"),
     ("TargetGroupBinding", ".spec.vpcID"),
     ("aws-load-balancer-controller", ".values.vpcId"),
     ("cilium", ".values.k8sServiceHost"),
     ("external-dns", ".values.extraArgs.zone-id-filter"),
+    ("vault", ".values.server.ha.raft.config"),
+    ("vault", ".values.server.serviceAccount.annotations.eks.amazonaws.com/role-arn"),
+    ("velero", ".values.configuration.backupStorageLocation[].config.kmsKeyId"),
 }
 """Kind or release and path of values that other resources' outputs make: ids, ARNs, names. One that is equal again goes."""
 
