@@ -6,10 +6,11 @@ where no name is right. Pods are judged, not what makes them: every kind of work
 are judged as the injector and Kyverno leave them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from components.admission.controls import ACCOUNTS, FOLDER, Control, excepted, exempt, host_paths, of_engine
+from components.admission.decisions import DecisionPoint, decision_parameters
 from components.graph.model import Graph
 from components.graph.names import (
     GITOPS_ACCOUNT,
@@ -163,10 +164,18 @@ def region_constraints(graph: Graph) -> tuple[Manifest, ...]:
     return tuple(found)
 
 
-def tenant_constraints(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
-    """The constraints about one tenant's own names."""
+def tenant_constraints(graph: Graph, region: str, tenant: str, deciders: Sequence[DecisionPoint]) -> tuple[Manifest, ...]:
+    """The constraints about one tenant's own names. `deciders` has who decides in each service's pods.
+
+    Raises:
+        ValueError: for deciders that are not of exactly the tenant's services in the region.
+    """
+    wanted, given = sorted(one.name for one in graph.workloads_of(tenant, region)), sorted(one.account for one in deciders)
+    if given != wanted:
+        msg = f"decision-point: {tenant} in {region} has the services {wanted}, not {given}"
+        raise ValueError(msg)
     return tuple(
-        constraint(control, tenant, _of_tenant(graph, region, tenant, control), namespaces=[tenant])
+        constraint(control, tenant, _of_tenant(graph, region, tenant, control, deciders), namespaces=[tenant])
         for control in of_engine("gatekeeper")
         if control.scope == "each-tenant"
     )
@@ -233,7 +242,7 @@ def _of_store(graph: Graph, tenant: str, store: str) -> set[str]:
     }
 
 
-def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict[str, Any]:
+def _of_tenant(graph: Graph, region: str, tenant: str, control: Control, deciders: Sequence[DecisionPoint]) -> dict[str, Any]:
     settings = graph.settings
     workloads = graph.workloads_of(tenant, region)
     stores = graph.stores_of(tenant)
@@ -263,6 +272,7 @@ def _of_tenant(graph: Graph, region: str, tenant: str, control: Control) -> dict
             "reach": REGION_REACH_LABEL,
         },
         "tokens": {"databases": names["database"], "audiences": [TOKEN_AUDIENCE]},
+        "decision-point": decision_parameters(deciders),
         "own-secrets": {
             "stores": sorted(store.name for store in stores),
             "secrets": [

@@ -11,10 +11,13 @@ import pulumi
 
 from components.admission import floor, kyverno
 from components.admission.constraints import region_constraints, region_templates, tenant_constraints
+from components.admission.decisions import DecisionPoint
 from components.admission.gatekeeper import Gatekeeper, GatekeeperArgs, monitor
 from components.admission.kyverno import Kyverno, KyvernoArgs
 from components.assembly.place import ClusterPlace
 from components.base import Component
+from components.decision.container import opa_container, opa_volumes
+from components.graph.model import Graph
 from components.manifests import AdmissionManifests, ManifestsArgs
 from components.settings.guardrails import today
 
@@ -26,6 +29,15 @@ class GuardrailsArgs:
     place: ClusterPlace
     after: Sequence[pulumi.Resource]
     """Gates everything: namespaces and their rules, nodes and DNS, the monitoring kinds."""
+
+
+def decision_points(graph: Graph, region: str, tenant: str) -> tuple[DecisionPoint, ...]:
+    """Who decides in the pods of each of the tenant's services in the region: the OPA that the decision layer declares."""
+    image = graph.settings.images.opa
+    return tuple(
+        DecisionPoint(account=one.name, container=opa_container(image, one), volumes=opa_volumes(one))
+        for one in graph.workloads_of(tenant, region)
+    )
 
 
 class Guardrails(Component, token="zerotrust:admission:Guardrails"):
@@ -62,7 +74,10 @@ class Guardrails(Component, token="zerotrust:admission:Guardrails"):
             for ready in AdmissionManifests(
                 f"{name}-tenant-{tenant}",
                 ManifestsArgs(
-                    objects=(*floor.tenant_objects(graph, region, tenant), *tenant_constraints(graph, region, tenant)),
+                    objects=(
+                        *floor.tenant_objects(graph, region, tenant),
+                        *tenant_constraints(graph, region, tenant, decision_points(graph, region, tenant)),
+                    ),
                     after=[*templates.ready, *gatekeeper.ready],
                 ),
                 opts=self.child(),

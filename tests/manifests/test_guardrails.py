@@ -15,6 +15,7 @@ import yaml
 from components.admission import floor, gatekeeper, kyverno
 from components.admission.constraints import region_constraints, region_templates, tenant_constraints
 from components.admission.controls import Control, of_engine
+from components.assembly.guardrails import decision_points
 from components.graph.model import Graph
 from components.settings import CONFIG_KEY, load
 from sandbox import gator
@@ -36,7 +37,11 @@ def graph_of(program: str) -> Graph:
 
 
 def rules(graph: Graph, region: str) -> list[dict[str, Any]]:
-    own = (one for tenant in graph.tenants for one in tenant_constraints(graph, region, tenant))
+    own = (
+        one
+        for tenant in graph.tenants
+        for one in tenant_constraints(graph, region, tenant, decision_points(graph, region, tenant))
+    )
     return [*region_templates(), *region_constraints(graph), *own]
 
 
@@ -189,7 +194,7 @@ PODS: dict[str, tuple[set[str], Change]] = {
     "a token unsaid": ({"tokens"}, lambda pod: pod["spec"].pop("automountServiceAccountToken")),
     "a projected token": ({"tokens"}, volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]})),
     "the default account": ({"identity"}, lambda pod: pod["spec"].update(serviceAccountName="default")),
-    "a neighbour's account": ({"identity"}, lambda pod: pod["spec"].update(serviceAccountName="auth-ms")),
+    "a neighbour's account": ({"identity", "decision-point"}, lambda pod: pod["spec"].update(serviceAccountName="auth-ms")),
     "a database's account": ({"identity", "registries"}, lambda pod: pod["spec"].update(serviceAccountName="ledger")),
     "a database's label": ({"identity"}, labelled("cnpg.io/cluster", "ledger")),
     "another tenant's label": ({"labels"}, labelled("zerotrust.dev/tenant", "bank-b")),

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from components.admission.constraints import region_constraints, region_templates, tenant_constraints
+from components.assembly.guardrails import decision_points
 from components.graph.names import OBSERVABILITY_NAMESPACE
 from components.graph.traces import trace_names
 from components.observability.jaeger import jaeger_config, jaeger_objects
@@ -149,7 +150,8 @@ def test_its_pods_pass_admission_and_one_weakened_field_does_not(api_server: Api
         pod["spec"]["volumes"].append(claim)
     assert len(pods) == len(trace_names(GRAPH))
     region = GRAPH.regions[0]
-    own = [one for tenant in GRAPH.tenants for one in tenant_constraints(GRAPH, region, tenant)]
+    deciders = {tenant: decision_points(GRAPH, region, tenant) for tenant in GRAPH.tenants}
+    own = [one for tenant, each in deciders.items() for one in tenant_constraints(GRAPH, region, tenant, each)]
     rules = [*region_templates(), *region_constraints(GRAPH), *own]
     assert gator.judge(rules, [*spaces, *objects, *pods]) == ()
     assert [said for one in pods if (said := refused(api_server, one))] == []

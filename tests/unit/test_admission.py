@@ -11,6 +11,7 @@ import yaml
 
 from components.admission import constraints, floor, gatekeeper, kyverno
 from components.admission.controls import admission_table, controls, excepted, exempt, host_paths, of_engine
+from components.assembly.guardrails import decision_points
 from components.graph.model import Graph
 from components.graph.names import GATEKEEPER_NAMESPACE, PLATFORM_NAMESPACES, SYSTEM_NAMESPACE
 from components.manifests import object_key
@@ -32,13 +33,17 @@ def graph(changed: dict[str, Any] | None = None) -> Graph:
     return Graph.of(load(changed or data()))
 
 
+def of_tenant(one: Graph, tenant: str) -> tuple[Any, ...]:
+    return constraints.tenant_constraints(one, REGION, tenant, decision_points(one, REGION, tenant))
+
+
 def everything(one: Graph) -> list[dict[str, Any]]:
     return [
         *floor.region_objects(one),
         *constraints.region_templates(),
         *constraints.region_constraints(one),
         *kyverno.region_objects(one),
-        *(each for tenant in one.tenants for each in constraints.tenant_constraints(one, REGION, tenant)),
+        *(each for tenant in one.tenants for each in of_tenant(one, tenant)),
         *(each for tenant in one.tenants for each in floor.tenant_objects(one, REGION, tenant)),
     ]
 
@@ -104,11 +109,11 @@ def test_a_tenant_is_in_no_general_object_so_a_new_one_changes_none():
 
 
 def test_a_tenants_names_are_its_own():
-    (identity,) = (one for one in constraints.tenant_constraints(graph(), REGION, "bank-a") if one["kind"] == "Registered")
+    (identity,) = (one for one in of_tenant(graph(), "bank-a") if one["kind"] == "Registered")
     assert identity["spec"]["match"]["namespaces"] == ["bank-a"]
     assert identity["spec"]["parameters"]["services"] == ["api-ms", "auth-ms", "frontend", "trans-ms"]
     assert identity["spec"]["parameters"]["databases"] == ["ledger"]
-    (images,) = (one for one in constraints.tenant_constraints(graph(), REGION, "bank-a") if one["kind"] == "DeclaredImages")
+    (images,) = (one for one in of_tenant(graph(), "bank-a") if one["kind"] == "DeclaredImages")
     assert not any("bank-b" in one for one in images["spec"]["parameters"]["repositories"])
 
 
@@ -116,9 +121,7 @@ def test_an_image_more_is_a_tenants_by_setting_alone():
     changed = data()
     changed["guardrails"]["extra_images"] = {"bank-a": ["reg.example/tools/probe"]}
     for tenant in ("bank-a", "bank-b"):
-        (images,) = (
-            one for one in constraints.tenant_constraints(graph(changed), REGION, tenant) if one["kind"] == "DeclaredImages"
-        )
+        (images,) = (one for one in of_tenant(graph(changed), tenant) if one["kind"] == "DeclaredImages")
         assert ("reg.example/tools/probe" in images["spec"]["parameters"]["repositories"]) == (tenant == "bank-a")
 
 
@@ -259,7 +262,7 @@ def test_what_runs_beside_a_tenants_containers_is_declared_where_it_runs_and_ask
         changed["assurance"] = "standard"
         del changed["images"]["backup"]
     one = graph(changed)
-    made = {each["kind"]: each["spec"]["parameters"] for each in constraints.tenant_constraints(one, REGION, "bank-a")}
+    made = {each["kind"]: each["spec"]["parameters"] for each in of_tenant(one, "bank-a")}
     general = {each["kind"]: each["spec"].get("parameters") for each in constraints.region_constraints(one)}
     beside = {constraints.repository(each) for each in constraints.helper_images(one)}
     stores = (each for store in made["DeclaredImages"]["stores"] for each in store["repositories"])
