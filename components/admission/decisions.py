@@ -2,6 +2,9 @@
 
 What the decision layer declares arrives as it is sent, a container and its volumes, and is taken apart into what a constraint
 compares: one layer does not know how another makes its containers.
+
+Constraints stand before the Deployments. When the image or the command line changes, pods that stand stay and are reported, and
+one that is lost in between is not made again until its Deployment says the new one. Edges and rules change without that.
 """
 
 from collections.abc import Mapping, Sequence
