@@ -41,7 +41,7 @@ policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, w
 test: lint ## Lint, types, the tools that the tests drive (built once, minutes), then every test
 	@$(PY) -m sandbox.engine
 	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import default_tools; print(*default_tools())') > /dev/null
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.py); the tools must stand, make test builds them
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow"

@@ -36,7 +36,11 @@ SLOW = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks every test of a slow suite, and refuses an entry that has no file any more."""
+    """Marks every test of a slow suite and has them begin first, so that none is left alone at the end.
+
+    Raises:
+        pytest.UsageError: an entry has no file any more.
+    """
     gone = [entry for entry in SLOW if not list(HERE.glob(f"{entry}*"))]
     if gone:
         msg = f"tests/conftest.py names suites that are not there: {', '.join(gone)}"
@@ -44,3 +48,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).as_posix().startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
