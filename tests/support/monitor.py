@@ -46,6 +46,15 @@ class Registered:
     ignore_changes: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """One request to read what something else made: the engine lists it, the program does not register it."""
+
+    type: str
+    urn: str
+    parent: str
+
+
 class DuplicateUrnError(AssertionError):
     """The program registered the same URN twice."""
 
@@ -55,6 +64,7 @@ class Recording:
     """Everything a program registered, in order."""
 
     resources: list[Registered] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
     stack_outputs: dict[str, Any] = field(default_factory=dict)
 
     def of(self, type_: str) -> list[Registered]:
@@ -139,6 +149,11 @@ class _Recorder(mocks.MockMonitor):
                 ignore_changes=tuple(request.ignoreChanges),
             ),
         )
+        return answer
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        answer = super().ReadResource(request)
+        self.recording.reads.append(Read(type=request.type, urn=answer.urn, parent=request.parent))
         return answer
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
