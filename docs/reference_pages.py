@@ -32,8 +32,8 @@ from tests.support.monitor import Recording
 from tests.support.program import STACKS, record_stack
 
 UNRECORDED: Final = (
-    "A preview counts a few more: what the EKS component adds to the\ncluster layer while the engine runs, and in the identity "
-    "layer the trust bundles that regions read from each other."
+    "A preview counts a few more: what the EKS component adds to the\ncluster layer while the engine runs, and what is read and "
+    "not registered: in the identity layer the\ntrust bundles of other regions, in the vault layer certificates issued to it."
 )
 SCHEMA: Final = "docs/reference/settings.schema.json"
 
