@@ -22,7 +22,7 @@ from sandbox.otelcol import LOOPBACK, free_port, listening, refusal, running, wa
 from sandbox.toolchain import build
 from tests.manifests.test_telemetry_schema import SAMPLES
 from tests.support.graphs import loaded
-from tests.support.program import stack_settings
+from tests.support.program import changed
 from tests.support.telemetry import REGION, gate
 
 TOKEN = "a-token-of-the-soc"  # noqa: S105
@@ -38,7 +38,7 @@ PLACES = {"archive": "clearing-dev-audit", "stream": "clearing-dev-eu-west-1-aud
 
 def known(*names: str) -> Graph:
     """The development stack with these sinks."""
-    data = stack_settings("dev")
+    data = changed("dev")
     data["siem"] = {**data.get("siem", {}), "sinks": {name: SINKS[name] for name in names}}
     return Graph.of(loaded(data))
 
