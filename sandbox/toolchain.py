@@ -25,6 +25,8 @@ MINIMUM_GO: Final = (1, 26)
 AT_ONCE: Final = 2
 """Builds at a time: what one downloads or links on a single core, another compiles."""
 _TICK_SECONDS: Final = 1.0
+_COMPILER: Final = ("-trimpath", "-gcflags=all=-dwarf=false")
+"""Without what only a debugger reads and the linker drops: a fifth of the time of a build."""
 
 
 class ToolError(Exception):
@@ -205,7 +207,7 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / name
         flags = tool.ldflags.format(version=version)
-        command = [go, "build", "-trimpath", "-tags", tool.tags, "-ldflags", flags, "-o", str(made), tool.package]
+        command = [go, "build", *_COMPILER, "-tags", tool.tags, "-ldflags", flags, "-o", str(made), tool.package]
         started = time.monotonic()
         with (Path(scratch) / "log").open("w+", encoding="utf-8") as log:
             environment = {**os.environ, "CGO_ENABLED": "1" if tool.cgo else "0"}

@@ -7,18 +7,19 @@ for; not that a provider accepts it (the engine tier asks the stand-ins) nor tha
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import pulumi
-from pulumi.runtime import mocks, rpc
+from pulumi.runtime import mocks, resource_cycle_breaker, rpc
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
 
-from sandbox.session import rare_collections
+from sandbox.session import rare_collections, settling
 
 Answer = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 """Further outputs of a type: fixed, or made from the inputs."""
@@ -115,10 +116,33 @@ class _Mocks(mocks.Mocks):
         raise AssertionError(msg)
 
 
+@contextlib.contextmanager
+def _cycles_sought_where_they_can_be() -> Iterator[None]:
+    """Looks for a cycle of dependencies only where a resource is depended upon already.
+
+    The SDK walks everything behind the new dependency each time, to see whether it leads back; nothing leads to a resource
+    that nothing depends on, which is nearly every one when it is declared.
+    """
+    slow, depended_upon = resource_cycle_breaker.declare_dependency, set[pulumi.Resource]()
+
+    def declare(from_resource: pulumi.Resource, to_resource: pulumi.Resource) -> bool:
+        if from_resource in depended_upon or from_resource is to_resource:
+            accepted = slow(from_resource, to_resource)
+        else:
+            resource_cycle_breaker._add_dep(from_resource, to_resource)
+            accepted = True
+        depended_upon.add(to_resource)
+        return accepted
+
+    with mock.patch.object(rpc, "declare_dependency", declare):
+        yield
+
+
 class _Recorder(mocks.MockMonitor):
     def __init__(self, answers: _Mocks, recording: Recording) -> None:
         super().__init__(answers)
         self.recording = recording
+        self.seen: set[str] = set()
 
     def GetDeploymentInfo(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         """Without resource references: they would be looked up again on another thread's loop. A reference is its id here."""
@@ -131,8 +155,9 @@ class _Recorder(mocks.MockMonitor):
         answer = super().RegisterResource(request)
         if request.type == "pulumi:pulumi:Stack":
             return answer
-        if answer.urn in self.recording.urns():
+        if answer.urn in self.seen:
             raise DuplicateUrnError(answer.urn)
+        self.seen.add(answer.urn)
         self.recording.resources.append(
             Registered(
                 type=request.type,
@@ -163,7 +188,7 @@ class _Recorder(mocks.MockMonitor):
 
 
 def record(
-    program: Callable[[], object],
+    program: Callable[[], None],
     *,
     outputs: Outputs | None = None,
     config: Mapping[str, str] | None = None,
@@ -192,6 +217,6 @@ def record(
     pulumi.runtime.set_all_config(dict(config or {}))
     SETTINGS.rpc_manager.clear()
     SETTINGS.outputs.clear()
-    with rare_collections():
-        _sync_await(run_pulumi_func(lambda: program() and None))
+    with rare_collections(), _cycles_sought_where_they_can_be():
+        _sync_await(run_pulumi_func(settling(program)))
     return recording
