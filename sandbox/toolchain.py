@@ -1,8 +1,8 @@
 """Builds the pinned programs of `tools/` into a cache folder outside the tree, once per version.
 
 `python -m sandbox.toolchain <tool>` prints the path of the binary. The modules and their sums are pinned by
-`tools/<tool>/go.mod` and `go.sum`; this table only says which package to build and how its version is stamped. A tool
-of our own (`package="."`) has the hash of its folder for a version.
+`tools/<folder>/go.mod` and `go.sum`; the table of `sandbox.tools` says which package to build and how its version is
+stamped. A tool of our own (`package="."`) has the hash of its folder for a version.
 """
 
 import argparse
@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from sandbox.tools import TOOLS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MINIMUM_GO: Final = (1, 26)
@@ -35,93 +36,6 @@ class ToolError(Exception):
     user_facing = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tool:
-    """One program: the Go package, the module that carries its version, build tags, and linker flags with `{version}`.
-
-    A tool of our own has the package `.` and no module.
-    """
-
-    package: str = "."
-    module: str | None = None
-    tags: str = ""
-    ldflags: str = "-s -w"
-    cgo: bool = False
-    default: bool = True
-    """Whether `make test` needs it; one that takes minutes for one more make of the same server has a target of its own."""
-
-
-TOOLS: Final[Mapping[str, Tool]] = {
-    "amtool": Tool(
-        package="github.com/prometheus/alertmanager/cmd/amtool",
-        module="github.com/prometheus/alertmanager",
-        ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
-    ),
-    "argocd-verdicts": Tool(),
-    "cilium-verdicts": Tool(),
-    "etcd": Tool(package="go.etcd.io/etcd/server/v3", module="go.etcd.io/etcd/server/v3"),
-    "gator": Tool(
-        package="github.com/open-policy-agent/gatekeeper/v3/cmd/gator",
-        module="github.com/open-policy-agent/gatekeeper/v3",
-        ldflags="-s -w -X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version={version}",
-    ),
-    "jaeger": Tool(
-        package="github.com/jaegertracing/jaeger/cmd/jaeger",
-        module="github.com/jaegertracing/jaeger",
-        ldflags="-s -w -X github.com/jaegertracing/jaeger/internal/version.latestVersion={version}",
-    ),
-    "kube-apiserver": Tool(
-        package="k8s.io/kubernetes/cmd/kube-apiserver",
-        module="k8s.io/kubernetes",
-        ldflags="-s -w -X k8s.io/component-base/version.gitVersion={version}",
-    ),
-    "helm": Tool(
-        package="helm.sh/helm/v3/cmd/helm",
-        module="helm.sh/helm/v3",
-        ldflags="-s -w -X helm.sh/helm/v3/internal/version.version={version}",
-    ),
-    "istioctl": Tool(
-        package="istio.io/istio/istioctl/cmd/istioctl",
-        module="istio.io/istio",
-        ldflags="-s -w -X istio.io/istio/pkg/version.buildVersion={version}",
-    ),
-    "istio-verdicts": Tool(),
-    "kyverno": Tool(
-        package="github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno",
-        module="github.com/kyverno/kyverno",
-        ldflags="-s -w -X github.com/kyverno/kyverno/pkg/version.BuildVersion={version}",
-    ),
-    "loki": Tool(
-        package="github.com/grafana/loki/v3/cmd/loki",
-        module="github.com/grafana/loki/v3",
-        ldflags="-s -w -X github.com/grafana/loki/v3/pkg/util/build.Version={version}",
-    ),
-    "opa-envoy": Tool(
-        package="github.com/open-policy-agent/opa-envoy-plugin/cmd/opa-envoy-plugin",
-        module="github.com/open-policy-agent/opa-envoy-plugin",
-    ),
-    "otelcol": Tool(),
-    "prometheus": Tool(
-        package="github.com/prometheus/prometheus/cmd/prometheus",
-        module="github.com/prometheus/prometheus",
-        tags="remove_all_sd,enable_kubernetes_sd",  # as promtool, whose packages it shares
-        ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
-    ),
-    "promtool": Tool(
-        package="github.com/prometheus/prometheus/cmd/promtool",
-        module="github.com/prometheus/prometheus",
-        tags="remove_all_sd,enable_kubernetes_sd",  # the other clouds' libraries are over half of the build
-        ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
-    ),
-    "pulumi": Tool(
-        package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-        module="github.com/pulumi/pulumi/pkg/v3",
-        ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
-    ),
-    "vault": Tool(package="github.com/hashicorp/vault", module="github.com/hashicorp/vault", default=False),
-}
-
-
 def default_tools() -> tuple[str, ...]:
     """The tools that every test needs, without the engine itself, which `sandbox.engine` prepares."""
     return tuple(sorted(name for name, tool in TOOLS.items() if tool.default and name != "pulumi"))
@@ -134,7 +48,7 @@ def cache_root() -> Path:
 
 
 def pinned_version(name: str) -> str:
-    """The version `tools/<name>/go.mod` pins for the tool's module; the hash of the folder for a tool of our own.
+    """The version the tool's folder pins for its module; the hash of the folder for a tool of our own.
 
     Raises:
         ToolError: for a tool that is not in the table or whose module file pins nothing.
@@ -142,15 +56,19 @@ def pinned_version(name: str) -> str:
     if name not in TOOLS:
         msg = f"{name}: no such tool; known: {', '.join(sorted(TOOLS))}"
         raise ToolError(msg)
-    module, folder = TOOLS[name].module, ROOT / "tools" / name
+    module, folder = TOOLS[name].module, _folder(name)
     if module is None:
         return _folder_hash(folder)
     text = (folder / "go.mod").read_text(encoding="utf-8")
     found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)", text, re.MULTILINE)
     if found is None:
-        msg = f"tools/{name}/go.mod does not require {module}"
+        msg = f"tools/{folder.name}/go.mod does not require {module}"
         raise ToolError(msg)
     return found.group(1)
+
+
+def _folder(name: str) -> Path:
+    return ROOT / "tools" / (TOOLS[name].folder or name)
 
 
 def _folder_hash(folder: Path) -> str:
@@ -211,7 +129,7 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
         started = time.monotonic()
         with (Path(scratch) / "log").open("w+", encoding="utf-8") as log:
             environment = {**os.environ, "CGO_ENABLED": "1" if tool.cgo else "0"}
-            process = subprocess.Popen(command, cwd=ROOT / "tools" / name, env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=_folder(name), env=environment, stdout=log, stderr=log)
             while process.poll() is None:
                 progress(f"building {name} {version}: {time.monotonic() - started:.0f} s")
                 time.sleep(_TICK_SECONDS)
