@@ -70,7 +70,7 @@ def _start(home: Path, etcd: Path, server: Path, running: contextlib.ExitStack) 
     store, peer, api = _free_ports(3)
     served, client = pki.server("etcd"), pki.client("etcd-client")
     store_url, peer_url = f"https://127.0.0.1:{store}", f"https://127.0.0.1:{peer}"
-    etcd_process = _spawn(home, running, "etcd", [str(etcd), *_etcd_flags(home, pki, served, store_url, peer_url)])
+    etcd_process = _spawn(home, running, "etcd", [str(etcd), *etcd_flags(home / "etcd", pki, served, store_url, peer_url)])
     keys = pki.server("kube-apiserver"), client, pki.signing_key("service-accounts")
     server_process = _spawn(home, running, "kube-apiserver", [str(server), *_server_flags(pki, keys, store_url, api)])
     admin = pki.client("admin", group="system:masters")
@@ -122,10 +122,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _etcd_flags(home: Path, pki: Authority, served: Pair, store: str, peer: str) -> list[str]:
+def etcd_flags(data: Path, pki: Authority, served: Pair, store: str, peer: str) -> list[str]:
+    """Flags of an etcd of one member that serves and asks with certificates; nothing is kept in sync with the disk."""
     trust = str(pki.certificate)
     return [
-        f"--data-dir={home / 'etcd'}",
+        f"--data-dir={data}",
         "--name=sandbox",
         f"--listen-client-urls={store}",
         f"--advertise-client-urls={store}",
@@ -146,12 +147,8 @@ def _etcd_flags(home: Path, pki: Authority, served: Pair, store: str, peer: str)
 
 
 def _server_flags(pki: Authority, keys: tuple[Pair, Pair, Pair], store: str, port: int) -> list[str]:
-    served, client, signing = keys
     return [
-        f"--etcd-servers={store}",
-        f"--etcd-cafile={pki.certificate}",
-        f"--etcd-certfile={client[0]}",
-        f"--etcd-keyfile={client[1]}",
+        *server_flags(pki, keys, store),
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         "--advertise-address=127.0.0.1",
@@ -159,6 +156,23 @@ def _server_flags(pki: Authority, keys: tuple[Pair, Pair, Pair], store: str, por
         "--endpoint-reconciler-type=none",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
         "--authorization-mode=RBAC",
+    ]
+
+
+def server_flags(pki: Authority, keys: tuple[Pair, Pair, Pair], store: str) -> list[str]:
+    """Flags of a kube-apiserver but for its addresses and how it authorises.
+
+    Args:
+        pki: signs everything.
+        keys: what it serves with, what it asks etcd with, and the keys (public, private) of service account tokens.
+        store: etcd's URL.
+    """
+    served, client, signing = keys
+    return [
+        f"--etcd-servers={store}",
+        f"--etcd-cafile={pki.certificate}",
+        f"--etcd-certfile={client[0]}",
+        f"--etcd-keyfile={client[1]}",
         "--anonymous-auth=false",
         # as on EKS: whether a privileged pod may run is Pod Security's to say, not this flag's
         "--allow-privileged=true",

@@ -11,10 +11,8 @@ from typing import Final
 _DAYS: Final = "1"
 _CURVE: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc")
 # etcd presents its serving certificate as a client to its own peers too
-_SERVES: Final = (
-    "subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1",
-    "extendedKeyUsage=serverAuth,clientAuth",
-)
+_SERVES: Final = "extendedKeyUsage=serverAuth,clientAuth"
+_LOOPBACK: Final = ("DNS:localhost", "DNS:kubernetes.default.svc", "IP:127.0.0.1")
 
 
 class CertificateError(Exception):
@@ -39,13 +37,14 @@ class Authority:
         extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
         self._request("/CN=sandbox", extensions, self.certificate, self._key)
 
-    def server(self, name: str) -> tuple[Path, Path]:
-        """For a server on loopback."""
-        return self._leaf(f"/CN={name}", name, _SERVES)
+    def server(self, name: str, *, also: Sequence[str] = ()) -> tuple[Path, Path]:
+        """For a server on loopback, and under what `also` says in openssl's words (`IP:10.0.0.1`, `DNS:name`)."""
+        return self._leaf(f"/CN={name}", name, (f"subjectAltName={','.join((*_LOOPBACK, *also))}", _SERVES))
 
     def client(self, name: str, group: str = "") -> tuple[Path, Path]:
         """For a client: the server sees the user `name`, in `group` if one is given."""
-        return self._leaf((f"/O={group}" if group else "") + f"/CN={name}", name, ("extendedKeyUsage=clientAuth",))
+        subject = (f"/O={group}" if group else "") + f"/CN={name}"
+        return self._leaf(subject, name.replace(":", "-"), ("extendedKeyUsage=clientAuth",))
 
     def signing_key(self, name: str) -> tuple[Path, Path]:
         """A key pair alone (public, private; PEM): service account tokens are verified and signed with it."""

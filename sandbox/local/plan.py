@@ -17,7 +17,9 @@ HOME: Final = ROOT / "build" / "sandbox"
 """Everything that a running sandbox writes: keys, logs, data, what is running."""
 API_PORT: Final = 6443
 CLUSTER_DOMAIN: Final = "cluster.local"
-_ROUTER, _FIRST_NODE = 1, 10
+NODES: Final = (("a", "system"), ("b", "workload"), ("c", "system"))
+"""Zone letter and role of a region's nodes, as the settings' node groups have roles."""
+_ROUTER, _HOST, _FIRST_NODE = 1, 2, 10
 _PODS_BITS: Final = 20
 _BALANCERS_BITS: Final = 24
 
@@ -32,6 +34,7 @@ class NodePlan:
     name: str
     """Of the Kubernetes node, its network namespace and its control group: `zt-<zone>`."""
     zone: str
+    role: str
     address: Address
     pods: Network
     home: Path
@@ -48,6 +51,10 @@ class RegionPlan:
     network: Network
     router: Address
     """Of the control plane: the nodes' gateway, and where the API server listens."""
+    host: Address
+    """Of this machine, as the region sees it."""
+    pods: Network
+    """The upper half of the region's range; each node has a part of it."""
     services: Network
     balancers: Network
     """Addresses for services of type LoadBalancer; routed to the first node."""
@@ -87,37 +94,40 @@ class Plan:
         return {region.code: region for region in self.regions}[code]
 
 
-def plan(ranges: Mapping[str, tuple[str, str]], zones: tuple[str, ...] = ("a", "b"), home: Path = HOME) -> Plan:
+def plan(ranges: Mapping[str, tuple[str, str]], home: Path = HOME) -> Plan:
     """The plan of these regions.
 
     Args:
         ranges: region code → its own range (a /16) and its service range, as the settings have them.
-        zones: letters; one node each.
         home: where the sandbox writes.
     """
-    return Plan(home=home, regions=tuple(_region(code, *ranges[code], zones, home / code) for code in sorted(ranges)))
+    return Plan(home=home, regions=tuple(_region(code, *ranges[code], home / code) for code in sorted(ranges)))
 
 
-def _region(code: str, network: str, services: str, zones: tuple[str, ...], home: Path) -> RegionPlan:
+def _region(code: str, network: str, services: str, home: Path) -> RegionPlan:
     own = Network(network)
-    blocks = list(own.subnets(new_prefix=_PODS_BITS))
+    _, pods = own.subnets()
+    blocks = pods.subnets(new_prefix=_PODS_BITS)
     nodes = tuple(
         NodePlan(
-            name=f"zt-{code}{zone}",
-            zone=f"{code}{zone}",
+            name=f"zt-{code}{letter}",
+            zone=f"{code}{letter}",
+            role=role,
             address=own[_FIRST_NODE + index],
-            pods=blocks[1 + index],
-            home=home / f"node-{zone}",
+            pods=block,
+            home=home / f"node-{letter}",
         )
-        for index, zone in enumerate(zones)
+        for index, ((letter, role), block) in enumerate(zip(NODES, blocks, strict=False))
     )
     return RegionPlan(
         code=code,
         namespace=f"zt-{code}",
         network=own,
         router=own[_ROUTER],
+        host=own[_HOST],
+        pods=pods,
         services=Network(services),
-        balancers=list(own.subnets(new_prefix=_BALANCERS_BITS))[-1],
+        balancers=list(own.subnets(new_prefix=_BALANCERS_BITS))[1],
         nodes=nodes,
         home=home,
     )
