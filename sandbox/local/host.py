@@ -79,7 +79,7 @@ def _met(plan: Plan) -> Iterator[str]:
     said = (
         subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=False).stdout if shutil.which("ip") else ""
     )
-    own = {f"zt-h{index}" for index, _ in enumerate(plan.regions)}
+    own = {region.link for region in plan.regions}
     for route in json.loads(said or "[]"):
         target = route.get("dst", "default")
         if target == "default" or route.get("dev") in own:

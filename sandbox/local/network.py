@@ -26,8 +26,8 @@ def build(plan: Plan) -> None:
     Raises:
         NetworkError: with what `ip` says.
     """
-    for index, region in enumerate(plan.regions):
-        _region(region, host=f"zt-h{index}")
+    for region in plan.regions:
+        _region(region)
     for (first, one), (second, other) in combinations(enumerate(plan.regions), 2):
         _pair(one, f"r{second}", other, f"r{first}")
 
@@ -51,8 +51,8 @@ def _namespaces(plan: Plan) -> Iterator[str]:
         yield from (node.name for node in region.nodes)
 
 
-def _region(region: RegionPlan, host: str) -> None:
-    inside = region.namespace
+def _region(region: RegionPlan) -> None:
+    inside, host = region.namespace, region.link
     _namespace(inside)
     _ip("-n", inside, "address", "add", f"{region.router}/32", "dev", "lo")
     _ip("link", "add", host, "type", "veth", "peer", "name", "host", "netns", inside)

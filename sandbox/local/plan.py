@@ -5,6 +5,7 @@ this machine. A node is a namespace of its own with a kubelet and a containerd, 
 from the settings: the region's own range for nodes and pods, its service range for services.
 """
 
+import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class RegionPlan:
     """Addresses for services of type LoadBalancer; routed to the first node."""
     nodes: tuple[NodePlan, ...]
     home: Path
+
+    @property
+    def link(self) -> str:
+        """This machine's end of the link into the region; a name of at most 15 characters."""
+        return f"zt-{hashlib.sha256(self.code.encode()).hexdigest()[:8]}"
 
     @property
     def api(self) -> str:
