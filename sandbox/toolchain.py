@@ -124,7 +124,7 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
     tool = TOOLS[name]
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / name
-        flags = tool.ldflags.format(version=version)
+        flags = tool.ldflags.format(version=version, number=version.removeprefix("v"))
         command = [go, "build", *_COMPILER, "-tags", tool.tags, "-ldflags", flags, "-o", str(made), tool.package]
         started = time.monotonic()
         with (Path(scratch) / "log").open("w+", encoding="utf-8") as log:

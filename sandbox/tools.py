@@ -7,9 +7,10 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One program: the Go package, the module that carries its version, build tags, and linker flags with `{version}`.
+    """One program: the Go package, the module that carries its version, build tags, and linker flags.
 
-    A tool of our own has the package `.` and no module.
+    In the flags, `{version}` is the pinned version and `{number}` the same without its `v`. A tool of our own has
+    the package `.` and no module.
     """
 
     package: str = "."
@@ -34,19 +35,56 @@ def _kubernetes(program: str) -> Tool:
     )
 
 
+def _spire(package: str) -> Tool:
+    """A program of SPIRE's release."""
+    return Tool(
+        package=f"github.com/spiffe/spire/{package}",
+        module="github.com/spiffe/spire",
+        folder="spire",
+        ldflags="-s -w -X github.com/spiffe/spire/pkg/common/version.gittag={number}",
+        default=False,
+    )
+
+
+def _istio(package: str, *, default: bool = False) -> Tool:
+    """A program of the Istio whose analysis judges the manifests, stamped with the module's version, which no release names."""
+    return Tool(
+        package=f"istio.io/istio/{package}",
+        module="istio.io/istio",
+        folder="istioctl",
+        ldflags="-s -w -X istio.io/istio/pkg/version.buildVersion={version}",
+        default=default,
+    )
+
+
 TOOLS: Final[Mapping[str, Tool]] = {
     "amtool": Tool(
         package="github.com/prometheus/alertmanager/cmd/amtool",
         module="github.com/prometheus/alertmanager",
         ldflags="-s -w -X github.com/prometheus/common/version.Version={version}",
     ),
+    "app": Tool(default=False),
     "argocd-verdicts": Tool(),
     "cilium-verdicts": Tool(),
+    "coredns": Tool(default=False),
+    "cnpg": Tool(
+        package="github.com/cloudnative-pg/cloudnative-pg/cmd/manager",
+        module="github.com/cloudnative-pg/cloudnative-pg",
+        ldflags="-s -w -X github.com/cloudnative-pg/cloudnative-pg/pkg/versions.buildVersion={number}",
+        default=False,
+    ),
     "etcd": Tool(package="go.etcd.io/etcd/server/v3", module="go.etcd.io/etcd/server/v3"),
     "gator": Tool(
         package="github.com/open-policy-agent/gatekeeper/v3/cmd/gator",
         module="github.com/open-policy-agent/gatekeeper/v3",
         ldflags="-s -w -X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version={version}",
+    ),
+    "gatekeeper": Tool(
+        package="github.com/open-policy-agent/gatekeeper/v3",
+        module="github.com/open-policy-agent/gatekeeper/v3",
+        folder="gator",
+        ldflags="-s -w -X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version={version}",
+        default=False,
     ),
     "jaeger": Tool(
         package="github.com/jaegertracing/jaeger/cmd/jaeger",
@@ -63,11 +101,10 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="helm.sh/helm/v3",
         ldflags="-s -w -X helm.sh/helm/v3/internal/version.version={version}",
     ),
-    "istioctl": Tool(
-        package="istio.io/istio/istioctl/cmd/istioctl",
-        module="istio.io/istio",
-        ldflags="-s -w -X istio.io/istio/pkg/version.buildVersion={version}",
-    ),
+    "image-service": Tool(default=False),
+    "istio-cni": _istio("cni/cmd/istio-cni"),
+    "istio-cni-node": _istio("cni/cmd/install-cni"),
+    "istioctl": _istio("istioctl/cmd/istioctl", default=True),
     "istio-verdicts": Tool(),
     "kyverno": Tool(
         package="github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno",
@@ -84,6 +121,8 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/open-policy-agent/opa-envoy-plugin",
     ),
     "otelcol": Tool(),
+    "pilot-agent": _istio("pilot/cmd/pilot-agent"),
+    "pilot-discovery": _istio("pilot/cmd/pilot-discovery"),
     "prometheus": Tool(
         package="github.com/prometheus/prometheus/cmd/prometheus",
         module="github.com/prometheus/prometheus",
@@ -101,5 +140,30 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/pulumi/pulumi/pkg/v3",
         ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
     ),
+    "registrar": Tool(default=False),
+    "ratelimit": Tool(
+        package="github.com/envoyproxy/ratelimit/src/service_cmd", module="github.com/envoyproxy/ratelimit", default=False
+    ),
+    "spiffe-csi": Tool(
+        package="github.com/spiffe/spiffe-csi/cmd/spiffe-csi-driver",
+        module="github.com/spiffe/spiffe-csi",
+        ldflags="-s -w -X github.com/spiffe/spiffe-csi/internal/version.gitTag={number}",
+        default=False,
+    ),
+    "spiffe-helper": Tool(
+        package="github.com/spiffe/spiffe-helper/cmd/spiffe-helper",
+        module="github.com/spiffe/spiffe-helper",
+        ldflags="-s -w -X github.com/spiffe/spiffe-helper/pkg/version.gittag={number}",
+        default=False,
+    ),
+    "spire-agent": _spire("cmd/spire-agent"),
+    "spire-controller-manager": Tool(
+        package="github.com/spiffe/spire-controller-manager/cmd",
+        module="github.com/spiffe/spire-controller-manager",
+        default=False,
+    ),
+    "spire-oidc": _spire("support/oidc-discovery-provider"),
+    "spire-server": _spire("cmd/spire-server"),
+    "valkey-front": Tool(default=False),
     "vault": Tool(package="github.com/hashicorp/vault", module="github.com/hashicorp/vault", default=False),
 }
