@@ -135,7 +135,7 @@ class Shown:
         def choose(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
             connection.context = contexts.get(name or "", first)
 
-        first.sni_callback = choose  # type: ignore[assignment]
+        first.sni_callback = choose
         return cls(first=first, names={context: name for name, context in contexts.items()})
 
     def asked(self, writer: asyncio.StreamWriter) -> str:
