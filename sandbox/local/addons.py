@@ -30,7 +30,12 @@ def install(client: ApiServer, region: RegionPlan) -> None:
         RefusedError: in the API server's words.
     """
     for each in objects(region):
-        client.apply(each)
+        if each["kind"] == "Service":
+            # created twice, it is refused for its address before it is found to be there
+            path = f"/api/v1/namespaces/{NAMESPACE}/services/{SERVICE}"
+            client.request("PATCH", path, each, query={"fieldManager": "addons", "force": "true"})
+        else:
+            client.apply(each)
 
 
 def objects(region: RegionPlan) -> tuple[Manifest, ...]:
