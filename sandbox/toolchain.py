@@ -48,7 +48,7 @@ def cache_root() -> Path:
 
 
 def pinned_version(name: str) -> str:
-    """The version the tool's folder pins for its module; the hash of the folder for a tool of our own.
+    """The version that the tool's folder pins for its module; of a tool of our own, the hash of its folder; or both.
 
     Raises:
         ToolError: for a tool that is not in the table or whose module file pins nothing.
@@ -64,7 +64,7 @@ def pinned_version(name: str) -> str:
     if found is None:
         msg = f"tools/{folder.name}/go.mod does not require {module}"
         raise ToolError(msg)
-    return found.group(1)
+    return found.group(1) if not TOOLS[name].package.startswith(".") else f"{found.group(1)}-{_folder_hash(folder)}"
 
 
 def _folder(name: str) -> Path:

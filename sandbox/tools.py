@@ -57,6 +57,17 @@ def _istio(package: str, *, default: bool = False) -> Tool:
     )
 
 
+def _cert_manager(component: str) -> Tool:
+    """A component of cert-manager: a program of our own on the released library, as the release's commands are in no module."""
+    return Tool(
+        package=f"./{component}",
+        module="github.com/cert-manager/cert-manager",
+        folder="cert-manager",
+        ldflags="-s -w -X github.com/cert-manager/cert-manager/pkg/util.AppVersion={version}",
+        default=False,
+    )
+
+
 TOOLS: Final[Mapping[str, Tool]] = {
     "amtool": Tool(
         package="github.com/prometheus/alertmanager/cmd/amtool",
@@ -65,6 +76,10 @@ TOOLS: Final[Mapping[str, Tool]] = {
     ),
     "app": Tool(default=False),
     "argocd-verdicts": Tool(),
+    "cert-manager-cainjector": _cert_manager("cainjector"),
+    "cert-manager-controller": _cert_manager("controller"),
+    "cert-manager-startupapicheck": _cert_manager("startupapicheck"),
+    "cert-manager-webhook": _cert_manager("webhook"),
     "cilium-verdicts": Tool(),
     "coredns": Tool(default=False),
     "cnpg": Tool(

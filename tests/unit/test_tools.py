@@ -1,0 +1,54 @@
+"""The table of programs against the folders that pin them: nothing is built here."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sandbox.toolchain import ROOT, cached, pinned_version
+from sandbox.tools import TOOLS
+
+SHARED = {name: tool.folder for name, tool in TOOLS.items() if tool.folder}
+
+
+def _folder(name: str) -> Path:
+    return ROOT / "tools" / (TOOLS[name].folder or name)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, tool in TOOLS.items() if tool.module))
+def test_every_pinned_program_has_a_version_and_the_sum_of_its_module(name: str) -> None:
+    tool, version = TOOLS[name], pinned_version(name)
+    released = version.rpartition("-")[0] if tool.package.startswith(".") else version
+    sums = (_folder(name) / "go.sum").read_text(encoding="utf-8")
+    assert re.search(rf"^{re.escape(f'{tool.module} {released}')} h1:", sums, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, tool in TOOLS.items() if not tool.package.startswith(".")))
+def test_every_pinned_program_is_a_package_of_its_module(name: str) -> None:
+    tool = TOOLS[name]
+    assert tool.module is not None
+    assert f"{tool.package}/".startswith(f"{tool.module}/")
+
+
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_programs_of_one_folder_have_one_version_and_binaries_of_their_own(name: str) -> None:
+    others = [other for other in TOOLS if _folder(other) == _folder(name)]
+    assert len(others) > 1
+    assert {pinned_version(other) for other in others} == {pinned_version(name)}
+    assert len({cached(other) for other in others}) == len(others)
+
+
+def test_no_folder_of_go_pins_is_left_without_a_program() -> None:
+    used = {_folder(name).name for name in TOOLS} | {"crds"}
+    assert {file.parent.name for file in (ROOT / "tools").glob("*/go.mod")} <= used
+
+
+def test_a_program_of_our_own_on_a_pinned_library_is_built_anew_when_either_changes() -> None:
+    version, digest = pinned_version("cert-manager-webhook").split("-")
+    assert version in (_folder("cert-manager-webhook") / "go.mod").read_text(encoding="utf-8")
+    assert re.fullmatch(r"[0-9a-f]{16}", digest)
+
+
+def test_the_linker_is_told_only_what_is_known_of_a_version() -> None:
+    for tool in TOOLS.values():
+        assert "{" not in tool.ldflags.format(version="v1", number="1")
