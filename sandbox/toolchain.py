@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -142,19 +142,37 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
     return target
 
 
+def build_all(names: Iterable[str], progress: Callable[[str], None]) -> dict[str, Path | ToolError]:
+    """Name → the binary, or why there is none.
+
+    AT_ONCE folders at a time; the programs of one folder one after another, so that each finds compiled what they share.
+    """
+    folders: dict[Path, list[str]] = {}
+    for name in names:
+        folders.setdefault(_folder(name), []).append(name)
+
+    def every(of_folder: list[str]) -> dict[str, Path | ToolError]:
+        return {name: _built(name, progress) for name in of_folder}
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return {name: made for done in pool.map(every, folders.values()) for name, made in done.items()}
+
+
+def _built(name: str, progress: Callable[[str], None]) -> Path | ToolError:
+    try:
+        return build(name, progress)
+    except ToolError as error:
+        return error
+
+
 def main() -> int:
     """Command line entry; exit code 1 when a tool cannot be built, after the others."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tool", nargs="+", choices=sorted(TOOLS))
-    code = 0
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for made in [pool.submit(build, name, lambda line: print(line, file=sys.stderr)) for name in parser.parse_args().tool]:  # noqa: T201
-            try:
-                sys.stdout.write(f"{made.result()}\n")
-            except ToolError as error:
-                sys.stderr.write(f"{error}\n")
-                code = 1
-    return code
+    made = build_all(parser.parse_args().tool, lambda line: print(line, file=sys.stderr))  # noqa: T201
+    for outcome in made.values():
+        (sys.stdout if isinstance(outcome, Path) else sys.stderr).write(f"{outcome}\n")
+    return int(any(isinstance(outcome, ToolError) for outcome in made.values()))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The table of programs against the folders that pin them: nothing is built here."""
 
 import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sandbox.toolchain import ROOT, cached, pinned_version
+from sandbox import toolchain
+from sandbox.toolchain import ROOT, ToolError, build_all, cached, pinned_version
 from sandbox.tools import TOOLS
 
 SHARED = {name: tool.folder for name, tool in TOOLS.items() if tool.folder}
@@ -52,3 +55,32 @@ def test_a_program_of_our_own_on_a_pinned_library_is_built_anew_when_either_chan
 def test_the_linker_is_told_only_what_is_known_of_a_version() -> None:
     for tool in TOOLS.values():
         assert "{" not in tool.ldflags.format(version="v1", number="1")
+
+
+def test_programs_of_one_folder_are_never_built_at_once_while_folders_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, running, overlaps = threading.Barrier(2), set[str](), list[str]()
+
+    def build(name: str, _progress: Callable[[str], None]) -> Path:
+        overlaps.extend(other for other in running if _folder(other) == _folder(name))
+        running.add(name)
+        if name in {"spire-server", "gator"}:
+            both.wait(timeout=60)  # each is only left while the other is being built
+        running.remove(name)
+        return Path(name)
+
+    monkeypatch.setattr(toolchain, "build", build)
+    wanted = ["spire-server", "spire-agent", "spire-oidc", "gator", "gatekeeper"]
+    assert build_all(wanted, lambda _line: None) == {name: Path(name) for name in wanted}
+    assert not overlaps
+
+
+def test_what_cannot_be_built_is_said_after_the_others_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(name: str, _progress: Callable[[str], None]) -> Path:
+        if name == "helm":
+            raise ToolError(name)
+        return Path(name)
+
+    monkeypatch.setattr(toolchain, "build", build)
+    made = build_all(["helm", "etcd"], lambda _line: None)
+    assert made["etcd"] == Path("etcd")
+    assert isinstance(made["helm"], ToolError)
