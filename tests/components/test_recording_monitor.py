@@ -1,9 +1,12 @@
 import pulumi
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pulumi.runtime import resource_cycle_breaker, rpc
 from pulumi_aws import s3
 
 from components.base import Component
-from tests.support.monitor import DuplicateUrnError, record
+from tests.support.monitor import DuplicateUrnError, _without_what_a_recording_never_shows, record
 
 
 class Box(Component, token="zerotrust:test:Box"):
@@ -39,3 +42,15 @@ def test_a_program_error_reaches_the_test():
 
     with pytest.raises(ValueError, match="planted"):
         record(program)
+
+
+class Thing:
+    """Something that may depend upon another."""
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=30))
+def test_a_circle_of_dependencies_is_refused_exactly_where_the_sdk_refuses_it(pairs):
+    theirs, ours = [Thing() for _ in range(8)], [Thing() for _ in range(8)]
+    wanted = [resource_cycle_breaker.declare_dependency(theirs[one], theirs[other]) for one, other in pairs]
+    with _without_what_a_recording_never_shows():
+        assert [rpc.declare_dependency(ours[one], ours[other]) for one, other in pairs] == wanted

@@ -14,7 +14,8 @@ from unittest import mock
 
 import pulumi
 from pulumi.runtime import mocks, resource_cycle_breaker, rpc
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime import resource as sdk
+from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 from pulumi.runtime.sync_await import _sync_await
@@ -116,25 +117,36 @@ class _Mocks(mocks.Mocks):
         raise AssertionError(msg)
 
 
-@contextlib.contextmanager
-def _cycles_sought_where_they_can_be() -> Iterator[None]:
-    """Looks for a cycle of dependencies only where a resource is depended upon already.
+def _leads(start: pulumi.Resource, goal: pulumi.Resource) -> bool:
+    """Whether `goal` is `start` or stands behind it in the declared dependencies."""
+    seen, ahead = {start}, [start]
+    while ahead:
+        here = ahead.pop()
+        if here is goal:
+            return True
+        fresh = resource_cycle_breaker._deps(here) - seen
+        seen |= fresh
+        ahead.extend(fresh)
+    return False
 
-    The SDK walks everything behind the new dependency each time, to see whether it leads back; nothing leads to a resource
-    that nothing depends on, which is nearly every one when it is declared.
+
+@contextlib.contextmanager
+def _without_what_a_recording_never_shows() -> Iterator[None]:
+    """The SDK without two costs: where in the source a resource stands, and cycles sought where none can be.
+
+    Nothing leads to a resource that nothing depends on, which is nearly every one when it is declared; for the rest the
+    same search without generators inside generators.
     """
-    slow, depended_upon = resource_cycle_breaker.declare_dependency, set[pulumi.Resource]()
+    depended_upon = set[pulumi.Resource]()
 
     def declare(from_resource: pulumi.Resource, to_resource: pulumi.Resource) -> bool:
-        if from_resource in depended_upon or from_resource is to_resource:
-            accepted = slow(from_resource, to_resource)
-        else:
+        circle = (from_resource in depended_upon or from_resource is to_resource) and _leads(to_resource, from_resource)
+        if not circle:
             resource_cycle_breaker._add_dep(from_resource, to_resource)
-            accepted = True
         depended_upon.add(to_resource)
-        return accepted
+        return not circle
 
-    with mock.patch.object(rpc, "declare_dependency", declare):
+    with mock.patch.object(rpc, "declare_dependency", declare), mock.patch.object(sdk, "_get_stack_trace", source_pb2.StackTrace):
         yield
 
 
@@ -217,6 +229,6 @@ def record(
     pulumi.runtime.set_all_config(dict(config or {}))
     SETTINGS.rpc_manager.clear()
     SETTINGS.outputs.clear()
-    with rare_collections(), _cycles_sought_where_they_can_be():
+    with rare_collections(), _without_what_a_recording_never_shows():
         _sync_await(run_pulumi_func(settling(program)))
     return recording

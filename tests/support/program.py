@@ -12,6 +12,7 @@ import yaml
 
 from components.settings import CONFIG_KEY
 from tests.support.monitor import Answer, Recording, record
+from tests.support.recordings import kept
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "prod")
@@ -85,11 +86,12 @@ def program() -> None:
 
 
 def record_settings(settings: dict[str, Any], stack: str) -> Recording:
-    """What the program registers for these settings."""
-    return record(program, outputs=OUTPUTS, config={CONFIG_KEY: json.dumps(settings)}, stack=stack)
+    """What the program registers for these settings; made once for every process that asks."""
+    config = {CONFIG_KEY: json.dumps(settings)}
+    return kept(lambda: record(program, outputs=OUTPUTS, config=config, stack=stack), settings, stack)
 
 
 @cache
 def record_stack(stack: str) -> Recording:
-    """What the program registers for a shipped stack; recorded once for all tests of a process."""
+    """What the program registers for a shipped stack; one copy for all tests of a process."""
     return record_settings(stack_settings(stack), stack)
