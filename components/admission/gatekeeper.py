@@ -18,6 +18,7 @@ from components.graph.names import GATEKEEPER_NAMESPACE, NAMESPACE_LABEL, SYSTEM
 from components.helm import install, pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, manifest
 
+REPLICAS: Final = 3
 WEBHOOK_PORT: Final = 8443
 METRICS_PORT: Final = 8888
 CONTROLLER: Final = {"control-plane": "controller-manager"}
@@ -34,13 +35,15 @@ class GatekeeperArgs:
 
     after: Sequence[pulumi.Resource]
     """Gates the release itself: the namespace with its rules, nodes and DNS."""
+    replicas: int = REPLICAS
+    """Pods that answer the webhook."""
 
 
-def chart_values() -> dict[str, Any]:
+def chart_values(replicas: int = REPLICAS) -> dict[str, Any]:
     """The chart's values."""
     placed = system_placement()
     return {
-        "replicas": 3,
+        "replicas": replicas,
         "validatingWebhookFailurePolicy": "Fail",  # the chart's own default lets everything pass
         "validatingWebhookCheckIgnoreFailurePolicy": "Fail",
         "validatingWebhookTimeoutSeconds": WEBHOOK_SECONDS,
@@ -58,7 +61,7 @@ def chart_values() -> dict[str, Any]:
         "emitAuditEvents": False,
         "disabledBuiltins": ["{http.send}"],
         "metricsBackends": ["prometheus"],
-        "pdb": {"controllerManager": {"minAvailable": 2}},
+        "pdb": {"controllerManager": {"minAvailable": replicas - 1}},
         "postInstall": {
             "labelNamespace": {"enabled": False},  # namespaces and their labels are the platform's
             "probeWebhook": {"enabled": False},  # an image of somebody else's; the constraints wait for the release
@@ -103,7 +106,7 @@ class Gatekeeper(Component, token="zerotrust:admission:Gatekeeper"):
             f"{name}-release",
             "gatekeeper",
             namespace=GATEKEEPER_NAMESPACE,
-            values=chart_values(),
+            values=chart_values(args.replicas),
             opts=self.child(depends_on=list(args.after)),
         )
         self.ready = (release,)

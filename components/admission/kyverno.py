@@ -20,6 +20,7 @@ from components.graph.names import KYVERNO_NAMESPACE, NAMESPACE_LABEL
 from components.helm import install, pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, manifest
 
+REPLICAS: Final = 3
 WEBHOOK_PORT: Final = 9443
 METRICS_PORT: Final = 8000
 PARTS: Final = ("admission-controller", "background-controller", "cleanup-controller", "reports-controller")
@@ -39,15 +40,17 @@ class KyvernoArgs:
 
     after: Sequence[pulumi.Resource]
     """Gates the release itself: the namespace with its rules, nodes and DNS."""
+    replicas: int = REPLICAS
+    """Pods that answer the webhook; of every other controller two at most."""
 
 
-def chart_values() -> dict[str, Any]:
+def chart_values(replicas: int = REPLICAS) -> dict[str, Any]:
     """The chart's values."""
 
-    def part(component: str, replicas: int, memory: str) -> dict[str, Any]:
+    def part(component: str, usual: int, memory: str) -> dict[str, Any]:
         return {
-            "replicas": replicas,
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 1},
+            "replicas": min(usual, replicas),
+            "podDisruptionBudget": {"enabled": True, "minAvailable": min(1, replicas - 1)},
             "topologySpreadConstraints": spread_over_zones({PART_LABEL: component}),
             "priorityClassName": "system-cluster-critical",
             "serviceMonitor": {"enabled": True},
@@ -76,8 +79,8 @@ def chart_values() -> dict[str, Any]:
         "crds": {"migration": off},
         "webhooksCleanup": off,
         "admissionController": {
-            **part("admission-controller", 3, "512Mi"),
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 2},
+            **part("admission-controller", replicas, "512Mi"),
+            "podDisruptionBudget": {"enabled": True, "minAvailable": replicas - 1},
             "container": {"resources": pod_resources("100m", "256Mi", memory_limit="512Mi")},
             "initContainer": {"resources": pod_resources("10m", "64Mi", memory_limit="256Mi")},
             "webhookServer": {"port": WEBHOOK_PORT},
@@ -118,7 +121,7 @@ class Kyverno(Component, token="zerotrust:admission:Kyverno"):
             f"{name}-release",
             "kyverno",
             namespace=KYVERNO_NAMESPACE,
-            values=chart_values(),
+            values=chart_values(args.replicas),
             opts=self.child(depends_on=list(args.after)),
         )
         self.ready = (release,)

@@ -19,6 +19,7 @@ from components.observability.telemetry.names import ISSUER as TELEMETRY_ISSUER
 from components.operators import aws_load_balancer, external_dns
 from components.operators.aws_load_balancer import LoadBalancerController, LoadBalancerControllerArgs
 from components.operators.cert_manager import CertManager, CertManagerArgs
+from components.operators.database_operator import REPLICAS as OPERATORS
 from components.operators.database_operator import DatabaseOperator, DatabaseOperatorArgs
 from components.operators.external_dns import ExternalDns, ExternalDnsArgs
 from components.operators.metrics_server import MetricsServer, MetricsServerArgs
@@ -90,11 +91,13 @@ class Ground(Component, token="zerotrust:operators:Ground"):
         )
         self.rules = network.ready
         products = sorted({tenant.product for tenant in place.graph.settings.tenants.values() if tenant.product is not None})
+        pods = place.graph.settings.cluster.pods
         certificates = CertManager(
             f"{name}-certificates",
             CertManagerArgs(
                 after=self.rules,
                 cluster_issuers=[*PLATFORM_ISSUERS, *(product_issuer(product).name for product in products)],
+                replicas=pods(),
             ),
             opts=self.child(),
         )
@@ -106,7 +109,11 @@ class Ground(Component, token="zerotrust:operators:Ground"):
             ).ready
             for product in products
         }
-        databases = DatabaseOperator(f"{name}-databases", DatabaseOperatorArgs(after=certificates.ready), opts=self.child())
+        databases = DatabaseOperator(
+            f"{name}-databases",
+            DatabaseOperatorArgs(after=certificates.ready, replicas=pods(OPERATORS)),
+            opts=self.child(),
+        )
         MetricsServer(f"{name}-metrics", MetricsServerArgs(after=certificates.ready), opts=self.child())
         self.load_balancer_controller = self._load_balancers(name, args, certificates.ready)
         self.external_dns = self._names(name, args)

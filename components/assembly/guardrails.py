@@ -53,8 +53,9 @@ class Guardrails(Component, token="zerotrust:admission:Guardrails"):
         below = AdmissionManifests(
             f"{name}-floor", ManifestsArgs(objects=floor.region_objects(graph), after=args.after), opts=self.child()
         )
-        gatekeeper = Gatekeeper(f"{name}-gatekeeper", GatekeeperArgs(after=args.after), opts=self.child())
-        engine = Kyverno(f"{name}-kyverno", KyvernoArgs(after=args.after), opts=self.child())
+        pods = graph.settings.cluster.pods()
+        gatekeeper = Gatekeeper(f"{name}-gatekeeper", GatekeeperArgs(after=args.after, replicas=pods), opts=self.child())
+        engine = Kyverno(f"{name}-kyverno", KyvernoArgs(after=args.after, replicas=pods), opts=self.child())
         templates = AdmissionManifests(
             f"{name}-templates",
             ManifestsArgs(objects=(monitor(), *region_templates()), after=gatekeeper.ready),

@@ -64,7 +64,7 @@ class ClusterPlace:
 
 
 def platform_database(place: ClusterPlace, namespace: str, name: str, *, storage: str, memory: str) -> Postgres:
-    """A database of the platform's own: three instances of the newest pinned version, one client known by its certificate."""
+    """A database of the platform's own, of the newest pinned version: an instance in each zone, one client with a certificate."""
     images = place.graph.settings.images.postgres
     major = max(images)
     return Postgres(
@@ -72,7 +72,7 @@ def platform_database(place: ClusterPlace, namespace: str, name: str, *, storage
         name=name,
         major=major,
         image=images[major],
-        instances=3,
+        instances=place.graph.settings.cluster.pods(3),
         storage=storage,
         cpu="250m",
         memory=memory,

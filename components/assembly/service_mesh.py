@@ -67,7 +67,7 @@ def counters(place: ClusterPlace) -> Valkey:
         namespace=RATE_LIMIT_NAMESPACE,
         name=COUNTERS,
         image=place.graph.settings.images.valkey,
-        instances=2,
+        instances=place.graph.settings.cluster.pods(2),
         memory="256Mi",
         users={RATE_LIMIT_SERVICE: "read_write"},
     )
@@ -113,6 +113,7 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
                 identity=MeshIdentity(mesh=place.context.physical("mesh"), cluster=place.cluster, network=place.region),
                 mesh_config=mesh_config(graph, place.region),
                 after=args.ground,
+                replicas=graph.settings.cluster.pods(),
             ),
             opts=self.child(),
         )
@@ -137,7 +138,7 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
         self.gateways = {
             gateway.name: MeshGateway(
                 f"{name}-{gateway.name}",
-                MeshGatewayArgs(gateway=gateway, after=[*before, *certificate.ready]),
+                MeshGatewayArgs(gateway=gateway, after=[*before, *certificate.ready], replicas=graph.settings.cluster.pods()),
                 opts=self.child(),
             ).ready
             for gateway in GATEWAYS
@@ -165,6 +166,7 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
                 config=rate_limit_config(place.graph),
                 counters=Counters(host=wanted.host(writable=True), client_secret=COUNTERS_CLIENT),
                 after=[*before, *valkey.ready],
+                replicas=place.graph.settings.cluster.pods(),
             ),
             opts=self.child(),
         ).ready
@@ -198,6 +200,7 @@ class ServiceMesh(Component, token="zerotrust:mesh:ServiceMesh"):
                     client_secret=wanted.client_secret,
                 ),
                 after=[*before, *database.ready],
+                replicas=place.graph.settings.cluster.pods(),
             ),
             opts=self.child(),
         ).ready

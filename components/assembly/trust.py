@@ -118,6 +118,7 @@ class Trust(Component, token="zerotrust:identity:Trust"):
                 ),
                 storage_class=STORAGE_CLASS,
                 after=[*args.after, *kinds.ready, *database.ready, *role.ready],
+                replicas=graph.settings.cluster.pods(),
             ),
             opts=self.child(),
         )

@@ -157,6 +157,8 @@ class IssuerArgs:
     """Gates the release: the namespace, the datastore, the mesh, the identity's registration."""
     pages: Sequence[PageClient] = ()
     """The platform's own, which its people sign in to."""
+    replicas: int = REPLICAS
+    """Pods."""
 
 
 def chart_values(args: IssuerArgs) -> dict[str, Any]:
@@ -175,7 +177,7 @@ def chart_values(args: IssuerArgs) -> dict[str, Any]:
         "labelSelector": {"matchLabels": dict(POD_LABELS)},
     }
     return {
-        "replicas": REPLICAS,
+        "replicas": args.replicas,
         "command": ["/opt/keycloak/bin/kc.sh"],
         "args": ["start", "--import-realm"],
         "http": {"relativePath": "/"},
@@ -193,7 +195,7 @@ def chart_values(args: IssuerArgs) -> dict[str, Any]:
             "traffic.sidecar.istio.io/excludeInboundPorts": ports,
             "traffic.sidecar.istio.io/excludeOutboundPorts": ports,
         },
-        "podDisruptionBudget": {"minAvailable": REPLICAS - 1},
+        "podDisruptionBudget": {"minAvailable": args.replicas - 1},
         "topologySpreadConstraints": json.dumps([spread]),
         "enableServiceLinks": False,
         "database": {

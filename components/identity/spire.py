@@ -68,6 +68,8 @@ class TrustDomainArgs:
     storage_class: str
     after: Sequence[pulumi.Resource]
     """Gates the release itself: namespaces, the datastore, the role's association, the custom kinds of spire-crds."""
+    replicas: int = REPLICAS
+    """Servers."""
 
 
 def kms_policy(context: RegionContext, trust_domain: str) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def chart_values(args: TrustDomainArgs) -> dict[str, Any]:
         "spire-agent": _agent(),
         "spiffe-csi-driver": {"agentSocketPath": AGENT_SOCKET, "tolerations": EVERY_NODE},
         "spiffe-oidc-discovery-provider": {
-            "replicaCount": 2,
+            "replicaCount": min(2, args.replicas),
             # The file is read again every minute, so cert-manager's renewal needs no restart.
             "tls": {"spire": {"enabled": False}, "externalSecret": {"enabled": True, "secretName": DISCOVERY_SECRET}},
             "config": {"logFormat": "json"},
@@ -191,7 +193,7 @@ def chart_values(args: TrustDomainArgs) -> dict[str, Any]:
 def _server(args: TrustDomainArgs) -> dict[str, Any]:
     store = args.datastore
     return {
-        "replicaCount": REPLICAS,
+        "replicaCount": args.replicas,
         "serviceAccount": {"name": SERVER_SERVICE_ACCOUNT},  # pod identity knows it by this name
         "caTTL": CA_TTL,
         "caKeyType": "ec-p256",
@@ -277,14 +279,14 @@ def _agent() -> dict[str, Any]:
     }
 
 
-def server_budget() -> Manifest:
-    """Two of three servers stay up while nodes are drained; chart 0.30 has no budget of its own."""
+def server_budget(replicas: int = REPLICAS) -> Manifest:
+    """All servers but one stay up while nodes are drained; chart 0.30 has no budget of its own."""
     return manifest(
         "policy/v1",
         "PodDisruptionBudget",
         "spire-server",
         namespace=SPIRE_SERVER_NAMESPACE,
-        spec={"minAvailable": REPLICAS - 1, "selector": {"matchLabels": dict(SERVER_LABELS)}},
+        spec={"minAvailable": replicas - 1, "selector": {"matchLabels": dict(SERVER_LABELS)}},
     )
 
 
@@ -331,7 +333,7 @@ class TrustDomain(Component, token="zerotrust:identity:TrustDomain"):
         )
         IdentityManifests(
             f"{name}-budget",
-            ManifestsArgs(objects=(server_budget(),), after=args.after),
+            ManifestsArgs(objects=(server_budget(args.replicas),), after=args.after),
             opts=self.child(),
         )
         self.ready = (release,)

@@ -58,9 +58,11 @@ class MeshGatewayArgs:
     gateway: Gateway
     after: Sequence[pulumi.Resource]
     """Gates the release itself: istiod, the node agent, SPIRE and the registration, the namespace."""
+    replicas: int = REPLICAS
+    """Pods at least."""
 
 
-def chart_values(gateway: Gateway) -> dict[str, Any]:
+def chart_values(gateway: Gateway, replicas: int = REPLICAS) -> dict[str, Any]:
     """The values of one gateway; a KeyError for one that has no port here."""
     name, port = PORTS[gateway]
     return {
@@ -96,11 +98,11 @@ def chart_values(gateway: Gateway) -> dict[str, Any]:
         "resources": pod_resources("200m", "256Mi", memory_limit="1Gi"),
         "autoscaling": {
             "enabled": True,
-            "minReplicas": REPLICAS,  # one per zone
+            "minReplicas": replicas,  # one per zone
             "maxReplicas": LARGEST,
             "targetCPUUtilizationPercentage": 70,
         },
-        "podDisruptionBudget": {"minAvailable": REPLICAS - 1},
+        "podDisruptionBudget": {"minAvailable": replicas - 1},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "minReadySeconds": 10,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -122,7 +124,7 @@ class MeshGateway(Component, token="zerotrust:mesh:MeshGateway"):
             "istio-gateway",
             release=args.gateway.name,
             namespace=args.gateway.namespace,
-            values=chart_values(args.gateway),
+            values=chart_values(args.gateway, args.replicas),
             opts=self.child(depends_on=list(args.after)),
         )
         self.ready = (release,)

@@ -22,6 +22,7 @@ CSI_DRIVER: Final = "csi.spiffe.io"
 SIDECAR_TEMPLATES: Final = ("sidecar", "spire")
 GATEWAY_TEMPLATES: Final = ("gateway", "spire-gateway")
 PRIORITY: Final = "system-cluster-critical"
+REPLICAS: Final = 3
 ENVIRONMENT: Final[Mapping[str, str]] = {
     # Not `auto`, which reads the kubelets' versions: the template below patches what this makes.
     "ENABLE_NATIVE_SIDECARS": "true",
@@ -60,6 +61,8 @@ class IstioArgs:
     """`meshConfig` as the mesh's compiler made it."""
     after: Sequence[pulumi.Resource]
     """Gates every release itself: nodes, DNS, the namespace, the monitoring kinds."""
+    replicas: int = REPLICAS
+    """Pods of istiod at least."""
 
 
 def injection_template(containers: str) -> str:
@@ -91,14 +94,14 @@ def base_values() -> dict[str, Any]:
     }
 
 
-def istiod_values(identity: MeshIdentity, mesh_config: Mapping[str, Any]) -> dict[str, Any]:
+def istiod_values(identity: MeshIdentity, mesh_config: Mapping[str, Any], replicas: int = REPLICAS) -> dict[str, Any]:
     """Values of istiod; `mesh_config` is passed through."""
     return {
         "meshConfig": dict(mesh_config),
         "autoscaleEnabled": True,
-        "autoscaleMin": 3,  # one per zone: without istiod no pod starts and no rule changes
-        "autoscaleMax": 6,
-        "pdb": {"minAvailable": 2},
+        "autoscaleMin": replicas,  # one per zone: without istiod no pod starts and no rule changes
+        "autoscaleMax": 2 * replicas,
+        "pdb": {"minAvailable": replicas - 1},
         "rollingMaxUnavailable": "0%",
         "topologySpreadConstraints": spread_over_zones({"app": "istiod"}),
         "resources": pod_resources("500m", "2Gi", memory_limit="4Gi"),
@@ -174,7 +177,7 @@ class Istio(Component, token="zerotrust:mesh:Istio"):
             f"{name}-istiod",
             "istiod",
             namespace=MESH_NAMESPACE,
-            values=istiod_values(args.identity, args.mesh_config),
+            values=istiod_values(args.identity, args.mesh_config, args.replicas),
             opts=self.child(depends_on=[base, *args.after]),
         )
         # In kube-system: it mounts host folders, and istio-system admits no such pod.

@@ -51,6 +51,8 @@ class RateLimiterArgs:
     counters: Counters
     after: Sequence[pulumi.Resource]
     """Gates every object itself: the namespace, the Valkey and the client certificate."""
+    replicas: int = REPLICAS
+    """Pods."""
 
 
 def environment(counters: Counters) -> dict[str, str]:
@@ -86,7 +88,7 @@ def environment(counters: Counters) -> dict[str, str]:
     }
 
 
-def rate_limit_objects(image: str, config: str, counters: Counters) -> tuple[Manifest, ...]:
+def rate_limit_objects(image: str, config: str, counters: Counters, replicas: int = REPLICAS) -> tuple[Manifest, ...]:
     """The service account, the configuration, the Deployment, its Service and its disruption budget."""
     labels = {SERVICE_LABEL: RATE_LIMIT_SERVICE}
     name, namespace = RATE_LIMIT_SERVICE, RATE_LIMIT_NAMESPACE
@@ -101,7 +103,7 @@ def rate_limit_objects(image: str, config: str, counters: Counters) -> tuple[Man
             "apps/v1",
             "Deployment",
             spec={
-                "replicas": REPLICAS,
+                "replicas": replicas,
                 "revisionHistoryLimit": 3,
                 "minReadySeconds": 5,
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
@@ -140,7 +142,7 @@ def rate_limit_objects(image: str, config: str, counters: Counters) -> tuple[Man
             "policy/v1",
             "PodDisruptionBudget",
             spec={
-                "minAvailable": REPLICAS - 1,
+                "minAvailable": replicas - 1,
                 "selector": {"matchLabels": labels},
                 "unhealthyPodEvictionPolicy": "AlwaysAllow",
             },
@@ -210,7 +212,7 @@ class RateLimiter(Component, token="zerotrust:mesh:RateLimiter"):
         super().__init__(name, opts)
         objects = MeshManifests(
             f"{name}-objects",
-            ManifestsArgs(objects=rate_limit_objects(args.image, args.config, args.counters), after=args.after),
+            ManifestsArgs(objects=rate_limit_objects(args.image, args.config, args.counters, args.replicas), after=args.after),
             opts=self.child(),
         )
         self.ready = objects.ready

@@ -21,6 +21,7 @@ OFF: Final = ("ingress-shim", "gateway-shim", "orders", "challenges")
 """Controllers that do not run. The shims make a certificate, whatever its name and usages, from annotations of an Ingress: who
 may edit a namespace may write one, and could ask a product's issuer for another tenant's name. The others serve ACME."""
 PRIORITY: Final = "system-cluster-critical"
+REPLICAS: Final = 3
 WEBHOOK_SECONDS: Final = 10
 
 
@@ -32,17 +33,19 @@ class CertManagerArgs:
     """Gates the release itself: the namespace, nodes and DNS, the monitoring kinds."""
     cluster_issuers: Sequence[str] = ()
     """Names of the ClusterIssuers it may sign for: those of products over several namespaces."""
+    replicas: int = REPLICAS
+    """Pods that answer the webhook; of every other part two at most."""
 
 
-def chart_values(cluster_issuers: Sequence[str] = ()) -> dict[str, Any]:
+def chart_values(cluster_issuers: Sequence[str] = (), replicas: int = REPLICAS) -> dict[str, Any]:
     """The chart's values; its schema is closed, an unknown key fails the installation."""
 
     def spread(component: str) -> list[dict[str, Any]]:
         return spread_over_zones({"app.kubernetes.io/instance": "cert-manager", "app.kubernetes.io/component": component})
 
-    def part(component: str, replicas: int, memory: str) -> dict[str, Any]:
+    def part(component: str, usual: int, memory: str) -> dict[str, Any]:
         return {
-            "replicaCount": replicas,
+            "replicaCount": min(usual, replicas),
             "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1},
             "resources": pod_resources("50m", memory, memory_limit="512Mi"),
             "topologySpreadConstraints": spread(component),
@@ -59,7 +62,7 @@ def chart_values(cluster_issuers: Sequence[str] = ()) -> dict[str, Any]:
         **part("controller", 2, "128Mi"),
         "extraArgs": [f"--controllers={','.join(('*', *(f'-{name}' for name in OFF)))}"],
         "webhook": {
-            **part("webhook", 3, "64Mi"),
+            **part("webhook", replicas, "64Mi"),
             "timeoutSeconds": WEBHOOK_SECONDS,
             "hostNetwork": False,  # pods have VPC addresses, the API server reaches them
         },
@@ -82,7 +85,7 @@ class CertManager(Component, token="zerotrust:operators:CertManager"):
             f"{name}-release",
             "cert-manager",
             namespace=CERTIFICATES_NAMESPACE,
-            values=chart_values(args.cluster_issuers),
+            values=chart_values(args.cluster_issuers, args.replicas),
             opts=self.child(depends_on=list(args.after)),
         )
         self.ready = (release,)

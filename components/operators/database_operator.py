@@ -6,13 +6,15 @@ edit roles. Relies on: namespace cnpg-system, nodes, the monitoring kinds. It re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 
 from components.base import Component
 from components.graph.names import DATABASE_OPERATOR_NAMESPACE
 from components.helm import database_operator_values, install, pod_resources, spread_over_zones, system_placement
+
+REPLICAS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +23,14 @@ class DatabaseOperatorArgs:
 
     after: Sequence[pulumi.Resource]
     """Gates the release itself: the namespace, nodes and DNS, the monitoring kinds."""
+    replicas: int = REPLICAS
+    """Pods, of which one leads."""
 
 
-def chart_values() -> dict[str, Any]:
+def chart_values(replicas: int = REPLICAS) -> dict[str, Any]:
     """The chart's values."""
     return {
-        "replicaCount": 2,
+        "replicaCount": replicas,
         "image": database_operator_values(),
         "crds": {"create": True},
         "config": {"clusterWide": True},  # every tenant's namespace; policies say whom it may reach
@@ -51,7 +55,7 @@ class DatabaseOperator(Component, token="zerotrust:operators:DatabaseOperator"):
             f"{name}-release",
             "cloudnative-pg",
             namespace=DATABASE_OPERATOR_NAMESPACE,
-            values=chart_values(),
+            values=chart_values(args.replicas),
             opts=self.child(depends_on=list(args.after)),
         )
         self.ready = (release,)

@@ -123,6 +123,13 @@ class ClusterSettings(Model):
     """An expiring exception for the very first `pulumi up`."""
     karpenter: KarpenterSettings = KarpenterSettings()
     """Karpenter, off by default."""
+    redundancy: Literal["zones", "none"] = "zones"
+    """`zones`: what others wait for has a pod in each zone. `none`: each program of the platform has one pod and each of its
+    databases one instance, for a cluster that may be down; refused with assurance high."""
+
+    def pods(self, usual: int = 3) -> int:
+        """Pods of a program of the platform that has `usual` many with redundancy, one for each of three zones."""
+        return usual if self.redundancy == "zones" else 1
 
     def problems(self) -> Iterator[Problem]:
         roles = {group.role for group in self.node_groups.values()}

@@ -179,6 +179,22 @@ def high_assurance(tree: Settings) -> Iterator[Problem]:
             list(tree.edge.waf.count_only),
             "empty it; with assurance high every rule blocks",
         )
+    yield from _alone(tree)
     for guard, on in sorted(tree.account.guards.model_dump().items()):
         if not on:
             yield Problem(("account", "guards", guard), on, "turn it on; assurance high needs every account guard")
+
+
+def _alone(tree: Settings) -> Iterator[Problem]:
+    if tree.cluster.redundancy != "zones":
+        yield Problem(("cluster", "redundancy"), tree.cluster.redundancy, "use zones; assurance high survives the loss of a zone")
+    if tree.vault.replicas == 1:
+        yield Problem(("vault", "replicas"), 1, "use 3 or 5; assurance high survives the loss of a server")
+    for tenant, settings in sorted(tree.tenants.items()):
+        for service, workload in sorted(settings.services.items()):
+            if workload.replicas == 1:
+                yield Problem(
+                    ("tenants", tenant, "services", service, "replicas"),
+                    1,
+                    "use at least 2; assurance high survives the loss of one",
+                )

@@ -83,8 +83,8 @@ class ServiceSettings(Model):
     """The container image, by digest."""
     port: Port = 8080
     """The HTTP port that the service listens on."""
-    replicas: int = Field(default=3, ge=2, le=100)
-    """Pods per region at least; spread over the zones."""
+    replicas: int = Field(default=3, ge=1, le=100)
+    """Pods per region at least; spread over the zones. A single one is refused with assurance high."""
     cpu: Cpu = "250m"
     """CPU requested for each pod."""
     memory: Memory = "256Mi"

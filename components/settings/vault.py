@@ -35,8 +35,8 @@ class VaultSettings(Model):
     """Custodians who must come together to make a new root token."""
     ca_file: str = Field(default="/etc/zerotrust/vault-ca.pem", pattern=r"^/[\w./-]+$")
     """Where the runner has the certificates of every region's authority for Vault, PEM, one after the other."""
-    replicas: Literal[3, 5] = 3
-    """Servers of a region; a majority of them must stand."""
+    replicas: Literal[1, 3, 5] = 3
+    """Servers of a region; a majority of them must stand. A single one is refused with assurance high."""
     cpu: Cpu = "500m"
     """CPU a server asks for."""
     memory: Memory = "1Gi"

@@ -118,7 +118,7 @@ def chart_values(args: ServersArgs) -> dict[str, Any]:
                 "replicas": settings.replicas,
                 "apiAddr": f"https://$(HOSTNAME).{VAULT_SERVICE}-internal:{VAULT_PORT}",
                 "raft": {"enabled": True, "setNodeId": True, "config": pulumi.Output.json_dumps(config)},
-                "disruptionBudget": {"enabled": True, "maxUnavailable": (settings.replicas - 1) // 2},
+                "disruptionBudget": {"enabled": True, "maxUnavailable": max(1, (settings.replicas - 1) // 2)},
             },
             "serviceAccount": {
                 "create": True,
