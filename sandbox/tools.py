@@ -110,6 +110,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "kube-controller-manager": _kubernetes("kube-controller-manager"),
     "kube-proxy": _kubernetes("kube-proxy"),
     "kube-scheduler": _kubernetes("kube-scheduler"),
+    "kubectl": _kubernetes("kubectl"),
     "kubelet": _kubernetes("kubelet"),
     "helm": Tool(
         package="helm.sh/helm/v3/cmd/helm",
