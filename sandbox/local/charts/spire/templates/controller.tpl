@@ -3,7 +3,9 @@
 {{- $named := dict "root" . "name" "server" }}
 {{- $space := include "spire.serverNamespace" . }}
 {{- range $name, $identity := $manager.identities.clusterSPIFFEIDs }}
-{{- if $identity.enabled }}{{ fail (printf "no registration %s here: controllerManager.identities.clusterSPIFFEIDs" $name) }}{{ end }}
+{{- if $identity.enabled }}
+{{- fail (printf "no registration %s here: controllerManager.identities.clusterSPIFFEIDs" $name) }}
+{{- end }}
 {{- end }}
 apiVersion: v1
 kind: ConfigMap
@@ -59,7 +61,8 @@ webhooks:
 {{- $own := list "spire.spiffe.io" }}
 {{- $rules := list
   (dict "apiGroups" (list "") "resources" (list "namespaces" "nodes" "pods" "endpoints") "verbs" $look)
-  (dict "apiGroups" (list "admissionregistration.k8s.io") "resources" (list "validatingwebhookconfigurations") "verbs" (append $look "patch")) }}
+  (dict "apiGroups" (list "admissionregistration.k8s.io") "resources" (list "validatingwebhookconfigurations")
+    "verbs" (append $look "patch")) }}
 {{- range $kind := list "clusterfederatedtrustdomains" "clusterspiffeids" "clusterstaticentries" }}
 {{- $rules = concat $rules (list
   (dict "apiGroups" $own "resources" (list $kind) "verbs" $write)

@@ -44,7 +44,13 @@ spec:
         - name: spiffe-csi-driver
           image: {{ $driver.image.repository }}:{{ $driver.image.tag }}
           imagePullPolicy: IfNotPresent
-          args: [-workload-api-socket-dir, /spire-agent-socket, -plugin-name, csi.spiffe.io, -csi-socket-path, /spiffe-csi/csi.sock]
+          args:
+            - -workload-api-socket-dir
+            - /spire-agent-socket
+            - -plugin-name
+            - csi.spiffe.io
+            - -csi-socket-path
+            - /spiffe-csi/csi.sock
           env:
             - {name: MY_NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
           # It mounts into other pods.

@@ -1,3 +1,6 @@
+{{- if .Values.global.spire.namespaces.create }}
+{{- fail "the namespaces are the program's here: global.spire.namespaces.create" }}
+{{- end }}
 {{- $server := index .Values "spire-server" }}
 {{- $named := dict "root" . "name" "server" }}
 {{- $pods := dict "root" . "name" "server" "component" "server" }}
@@ -135,10 +138,12 @@ spec:
         {{- end }}
   {{- end }}
 ---
-{{- $reviews := dict "apiGroups" (list "authentication.k8s.io") "resources" (list "tokenreviews") "verbs" (list "get" "watch" "list" "create") }}
+{{- $reviews := dict "apiGroups" (list "authentication.k8s.io") "resources" (list "tokenreviews")
+     "verbs" (list "get" "watch" "list" "create") }}
 {{- $agents := dict "apiGroups" (list "") "resources" (list "nodes" "pods") "verbs" (list "get" "list") }}
 {{ include "spire.access" (dict "name" "spire-server-spire-server" "account" $server.serviceAccount.name "accountNamespace" $space
      "rules" (list $reviews $agents)) }}
-{{- $bundle := dict "apiGroups" (list "") "resources" (list "configmaps") "resourceNames" (list "spire-bundle") "verbs" (list "get" "patch" "create") }}
+{{- $bundle := dict "apiGroups" (list "") "resources" (list "configmaps")
+     "resourceNames" (list "spire-bundle") "verbs" (list "get" "patch" "create") }}
 {{ include "spire.access" (dict "name" "spire-bundle" "namespace" (include "spire.systemNamespace" .)
      "account" $server.serviceAccount.name "accountNamespace" $space "rules" (list $bundle)) }}

@@ -1,0 +1,8 @@
+{{- if .Values.crds.create }}
+{{- $files := .Files.Glob "module/kinds/*.yaml" }}
+{{- if not $files }}{{ fail "the kinds are not here: the folder is completed by sandbox.local.charts" }}{{ end }}
+{{- range $path, $text := $files }}
+---
+{{ toString $text }}
+{{- end }}
+{{- end }}
