@@ -92,7 +92,7 @@ def render(
     """
     helm = build("helm", progress)
     with tempfile.TemporaryDirectory() as scratch:
-        chart = _complete(chart_dir, values, Path(scratch) / "chart")
+        chart = complete(chart_dir, values, Path(scratch) / "chart")
         command = [str(helm), "template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
         command += ["--include-crds=false", "--skip-tests", "--values", "-"]
         command += [part for version in api_versions for part in ("--api-versions", version)]
@@ -108,7 +108,7 @@ def render(
     return [item for document in documents for item in (document["items"] if document["kind"] == "List" else [document])]
 
 
-def _complete(chart_dir: Path, values: Mapping[str, Any], copy: Path) -> Path:
+def complete(chart_dir: Path, values: Mapping[str, Any], copy: Path) -> Path:
     """The chart itself, or a copy that no longer asks for the sub-charts its folder lacks and that are turned off."""
     about = yaml.safe_load((chart_dir / "Chart.yaml").read_text(encoding="utf-8"))
     wanted = about.get("dependencies") or []

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sandbox.hosting import HOST_VARIABLE
+from sandbox.live.running import VARIABLE
 from sandbox.standin.provider import DRIFT_VARIABLE
 from sandbox.standin.schema import MODULES, package_version
 from sandbox.toolchain import ROOT
 
-Kind = Literal["stand-in", "real"]
+Kind = Literal["stand-in", "live", "real"]
 SETTING: Final = "PLUGINS"
 COMPONENTS: Final = "eks"
 """The package whose stand-in runs components, on the SDK's process-wide state: a process of its own."""
@@ -25,9 +26,13 @@ def installed(package: str) -> bool:
 
 
 def chosen() -> dict[str, Kind]:
-    """Stand-ins for every package; with `PLUGINS=real`, the real plugin where one is installed."""
+    """Stand-ins for every package; with `PLUGINS=real`, the real plugin where one is installed.
+
+    Where clusters run (`ZEROTRUST_SANDBOX`), `kubernetes` acts on them and on nothing else.
+    """
     real = os.environ.get(SETTING) == "real"
-    return {package: "real" if real and installed(package) else "stand-in" for package in MODULES}
+    plugins: dict[str, Kind] = {package: "real" if real and installed(package) else "stand-in" for package in MODULES}
+    return plugins | ({"kubernetes": "live"} if os.environ.get(VARIABLE) else {})
 
 
 # The engine hands the pack's runtime options (virtualenv, toolchain, …) to this executable; here the interpreter is
@@ -48,7 +53,8 @@ if not port:
     os.execv(sys.executable, [sys.executable, "-m", "sandbox.standin", "{package}", *sys.argv[1:]])
 with socket.create_connection(("127.0.0.1", int(port))) as host:
     engine = sys.argv[1] if len(sys.argv) > 1 else ""
-    host.sendall(f"{package} {{engine}} {{os.environ.get('{drift}', '')}}\\n".encode())
+    request = ["{package}", engine, os.environ.get("{drift}", ""), os.environ.get("{live}", "")]
+    host.sendall(("\\t".join(request) + "\\n").encode())
     answer = host.makefile()
     print(answer.readline().strip(), flush=True)
     answer.read()
@@ -61,8 +67,8 @@ def _module_script(path: Path, module: str, *arguments: str, before: str = "") -
 
 
 def _hosted_script(path: Path, package: str) -> None:
-    text = _HOSTED.format(python=sys.executable, variable=HOST_VARIABLE, root=str(ROOT), package=package, drift=DRIFT_VARIABLE)
-    _write(path, text)
+    names = {"variable": HOST_VARIABLE, "drift": DRIFT_VARIABLE, "live": VARIABLE}
+    _write(path, _HOSTED.format(python=sys.executable, root=str(ROOT), package=package, **names))
 
 
 def _write(path: Path, text: str) -> None:

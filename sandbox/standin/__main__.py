@@ -11,8 +11,7 @@ import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from sandbox.standin.host import start
-from sandbox.standin.provider import StandIn
+from sandbox.standin.host import made, start
 
 
 def _announce(port: int) -> None:
@@ -21,7 +20,7 @@ def _announce(port: int) -> None:
 
 
 def _serve(package: str, address: str) -> None:
-    server, port = start(StandIn(package, address))
+    server, port = start(made(package, address))
     _announce(port)
     server.wait_for_termination()
 

@@ -4,10 +4,12 @@ The engine starts one plugin executable for every provider instance, and a progr
 the SDK's types again, which takes longer than all its answers. So the executable only asks this process for a server of its
 own and hands the port on. The `eks` stand-in stays a process of its own: its components run on the SDK's process-wide state.
 
-Speaks one line each way on loopback: `<package> <engine address> <drift file>`, answered by a port; the server lives as long as
-the connection. Ends when its standard input does, so it never outlives who started it.
+Speaks one line each way on loopback: package, engine address, drift file and what is running, between tabs, answered by a port;
+the server lives as long as the connection. Where clusters run, `kubernetes` acts on them (`sandbox.live`). Ends when its standard
+input does, so it never outlives who started it.
 """
 
+import os
 import socketserver
 import sys
 import threading
@@ -18,14 +20,28 @@ import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sandbox.live.running import VARIABLE
 from sandbox.standin.provider import StandIn
 
 WORKERS: Final = 4
+WAITING_WORKERS: Final = 64
+"""Of a provider that waits until things are ready: as many as an engine may have under way."""
+
+
+def made(package: str, engine: str, drift: str | None = None, live: str | None = None) -> StandIn:
+    """The provider instance for a package: a stand-in, or what acts on the running clusters."""
+    live = os.environ.get(VARIABLE, "") if live is None else live
+    if live and package == "kubernetes":
+        from sandbox.live.kubernetes import LiveKubernetes  # noqa: PLC0415  an offline run never needs it
+
+        return LiveKubernetes(engine, live)
+    return StandIn(package, engine, drift, live)
 
 
 def start(stand_in: StandIn) -> tuple[grpc.Server, int]:
     """A running server of one provider instance and its port."""
-    server = grpc.server(ThreadPoolExecutor(WORKERS), options=_GRPC_CHANNEL_OPTIONS)
+    workers = WORKERS if type(stand_in) is StandIn else WAITING_WORKERS
+    server = grpc.server(ThreadPoolExecutor(workers), options=_GRPC_CHANNEL_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(stand_in, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -34,8 +50,8 @@ def start(stand_in: StandIn) -> tuple[grpc.Server, int]:
 
 class _Instance(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        package, engine, drift = self.rfile.readline().decode().rstrip("\n").split(" ", 2)
-        server, port = start(StandIn(package, engine, drift))
+        package, engine, drift, live = self.rfile.readline().decode().rstrip("\n").split("\t")
+        server, port = start(made(package, engine, drift, live))
         self.wfile.write(f"{port}\n".encode())
         self.rfile.read()
         server.stop(grace=None)

@@ -11,6 +11,8 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from sandbox.live.outputs import CLUSTER, running_outputs
+from sandbox.live.running import VARIABLE
 from sandbox.standin import wire
 from sandbox.standin.checking import Failure, check_object, parsed_config
 from sandbox.standin.difference import diff_response
@@ -25,7 +27,8 @@ _AUTONAMED: Final = frozenset({"aws", "vault"})
 _NAMED_BY: Final = {"aws:s3/bucket:Bucket": "bucket", "aws:s3/bucketV2:BucketV2": "bucket"}
 
 
-def _token(urn: str) -> str:
+def token_of(urn: str) -> str:
+    """The type of a resource, without its parents'."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
@@ -44,12 +47,15 @@ def planted_drift(urn: str, file: str) -> dict[str, Any] | None:
 class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     """The stand-in of one package. Holds one provider instance's configuration: each instance has a server of its own.
 
-    `drift` names a file of planted drift; by default the one that `ZEROTRUST_STANDIN_DRIFT` names.
+    `drift` names a file of planted drift; by default the one that `ZEROTRUST_STANDIN_DRIFT` names. `live` names what is
+    running, by default what `ZEROTRUST_SANDBOX` names: where clusters run, this account's are those.
     """
 
-    def __init__(self, package: str, engine_address: str, drift: str | None = None) -> None:
+    def __init__(self, package: str, engine_address: str, drift: str | None = None, live: str | None = None) -> None:
         self.package = package
         self.drift = os.environ.get(DRIFT_VARIABLE, "") if drift is None else drift
+        self.live = os.environ.get(VARIABLE, "") if live is None else live
+        self.greeting = f"{package}: a stand-in answers for this provider; nothing is created anywhere"
         self.engine_address = engine_address
         self.region = DEFAULT_REGION
         self.account = ACCOUNT
@@ -93,7 +99,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             self.region = region
         if isinstance(accounts, list) and accounts and not wire.is_unknown(accounts[0]):
             self.account = accounts[0]
-        self._say(f"{self.package}: a stand-in answers for this provider; nothing is created anywhere")
+        self._say(self.greeting)
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def _say(self, message: str) -> None:
@@ -106,7 +112,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: Any, _context: Any) -> Any:  # noqa: N802
         """Refuses what the SDK's types refuse, all at once, and fills in the automatic name."""
-        token = _token(request.urn)
+        token = token_of(request.urn)
         news = wire.from_struct(request.news)
         try:
             schema = resource_schema(token)
@@ -140,7 +146,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         """Property-level differences; what replaces comes from the evidence table."""
         new = wire.from_struct(request.news)
         old = wire.from_struct(request.old_inputs)
-        token = _token(request.urn)
+        token = token_of(request.urn)
         key = _NAMED_BY.get(token, "name")
         name = wire.plain(new.get(key))
         own_name = name is not None and name == wire.plain(old.get(key)) and name != automatic_name(request.urn)
@@ -151,7 +157,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         known = isinstance(region, str) and not wire.is_unknown(region)
         return Identity(
             urn=urn,
-            token=_token(urn),
+            token=token_of(urn),
             inputs=inputs,
             region=str(region) if known else self.region,
             account=self.account,
@@ -161,6 +167,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         """The outputs a created resource would have; in preview what only the provider learns is unknown."""
         who = self._identity(request.urn, wire.from_struct(request.properties))
         made = outputs(resource_schema(who.token), who, preview=request.preview)
+        if self.live and not request.preview:
+            made |= running_outputs(who.token, who.region, made, self.live)
         return pb.CreateResponse(id="" if request.preview else who.id, properties=wire.to_struct(made))
 
     def Update(self, request: Any, _context: Any) -> Any:  # noqa: N802
@@ -170,7 +178,10 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         schema = resource_schema(who.token)
         made = outputs(schema, who, preview=request.preview)
         computed = {key: olds[key] for key in made if key not in who.inputs and key in olds and key != "tagsAll"}
-        return pb.UpdateResponse(properties=wire.to_struct({**made, **computed}))
+        made |= computed
+        if self.live and not request.preview and who.token == CLUSTER:
+            made |= running_outputs(who.token, who.region, made, self.live)
+        return pb.UpdateResponse(properties=wire.to_struct(made))
 
     def Delete(self, _request: Any, _context: Any) -> Any:  # noqa: N802
         """Nothing exists, so nothing is left."""
@@ -183,7 +194,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             return pb.ReadResponse(id="")
         state, inputs = wire.from_struct(request.properties), wire.from_struct(request.inputs)
         if not inputs:
-            token = _token(request.urn)
+            token = token_of(request.urn)
             schema = resource_schema(token)
             given = {key: value for key, value in state.items() if key in schema.outputs}
             state = outputs(schema, self._identity(request.urn, given), preview=False)
