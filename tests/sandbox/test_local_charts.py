@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,28 +229,61 @@ def test_services_answer_under_the_names_that_the_program_calls():
     assert METRICS_PORT in {port["containerPort"] for port in agents}
 
 
-CONFIGURATIONS = (
-    ("spire-server", ("spire-server", "server.conf"), ("validate", "-expandEnv", "-config")),
-    ("spire-agent", ("spire-agent", "agent.conf"), ("validate", "-config")),
+def of_the_program(stack: str) -> Sequence[Object]:
+    """What the program's own values make, without what one machine changes."""
+    wanted, found = release(stack, "spire"), local_chart("spire")
+    assert found is not None
+    return render(found.folder, wanted["name"], wanted["namespace"], wanted["values"])
+
+
+def judged(tool: str, command: Sequence[str], config: Mapping[str, Any], folder: Path) -> tuple[int, str]:
+    """Exit code and words of a SPIRE program that is shown a configuration."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    environment = {**os.environ, "DBPW": "''"}
+    done = subprocess.run([build(tool, say), *command, file], env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def configured(name: str, key: str, objects: Sequence[Object]) -> dict[str, Any]:
+    return dict(json.loads(the("ConfigMap", name, objects)["data"][key]))
+
+
+VALIDATED = (
+    ("spire-server", "server", ("validate", "-expandEnv", "-config")),
+    ("spire-agent", "agent", ("validate", "-config")),
 )
 
 
-def judged(tool: str, where: tuple[str, str], command: tuple[str, ...], change: Mapping[str, Any], folder: Any) -> Any:
-    config = json.loads(the("ConfigMap", where[0], made("dev", "spire"))["data"][where[1]])
-    part = where[1].partition(".")[0]
-    file = folder / where[1]
-    file.write_text(json.dumps({**config, part: {**config[part], **change}}), encoding="utf-8")
-    environment = {**os.environ, "DBPW": "''"}
-    return subprocess.run([build(tool, say), *command, file], env=environment, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("tool", "part", "command"), VALIDATED)
+def test_spire_itself_accepts_its_configuration_and_no_unknown_key_in_it(tmp_path, tool, part, command):
+    for objects in (made("dev", "spire"), of_the_program("dev"), of_the_program("prod")):
+        config = configured(tool, f"{part}.conf", objects)
+        assert judged(tool, command, config, tmp_path) == (0, f"SPIRE {part} configuration file is valid.\n")
+        wrong = {**config, part: {**config[part], "trust_domian": "x"}}
+        code, words = judged(tool, command, wrong, tmp_path)
+        assert code != 0
+        assert "unknown configuration" in words.lower()
 
 
-@pytest.mark.parametrize(("tool", "where", "command"), CONFIGURATIONS)
-def test_spire_itself_accepts_its_configuration_and_no_unknown_key_in_it(tmp_path, tool, where, command):
-    right = judged(tool, where, command, {}, tmp_path)
-    assert right.returncode == 0, right.stdout + right.stderr
-    wrong = judged(tool, where, command, {"trust_domian": "x"}, tmp_path)
-    assert "trust_domian" in wrong.stdout + wrong.stderr
-    assert wrong.returncode != 0
+def test_spire_itself_asks_for_what_a_plugin_needs(tmp_path):
+    config = configured("spire-server", "server.conf", of_the_program("dev"))
+    (manager,) = config["plugins"]["KeyManager"]
+    del manager["aws_kms"]["plugin_data"]["key_identifier_file"]
+    code, words = judged("spire-server", VALIDATED[0][2], config, tmp_path)
+    assert code != 0
+    assert "key identifier" in words
+
+
+def test_the_discovery_provider_reads_its_configuration_as_far_as_its_certificate(tmp_path):
+    config = configured("spire-spiffe-oidc-discovery-provider", "oidc-discovery-provider.conf", made("dev", "spire"))
+    config["serving_cert_file"]["cert_file_path"] = str(tmp_path / "absent.crt")
+    code, words = judged("spire-oidc", ["-config"], config, tmp_path)
+    assert code != 0
+    assert "absent.crt" in words
+    code, words = judged("spire-oidc", ["-config"], {**config, "domains": []}, tmp_path)
+    assert code != 0
+    assert "absent.crt" not in words
 
 
 def test_the_password_of_the_datastore_is_put_in_by_the_server_alone():

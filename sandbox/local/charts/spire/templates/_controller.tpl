@@ -27,7 +27,6 @@ ignoreNamespaces: {{ toJson $manager.ignoreNamespaces }}
 spireServerSocketPath: /tmp/spire-server/private/api.sock
 className: {{ $manager.className | quote }}
 watchClassless: {{ $manager.watchClassless }}
-filterByClassName: false
 parentIDTemplate: {{ `"spiffe://{{ .TrustDomain }}/spire/agent/k8s_psat/{{ .ClusterName }}/{{ .NodeMeta.UID }}"` }}
 reconcile: {clusterSPIFFEIDs: true, clusterStaticEntries: true, clusterFederatedTrustDomains: true}
 {{- end }}
