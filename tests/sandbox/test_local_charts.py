@@ -23,8 +23,8 @@ from components.identity.issuer import POD_LABELS
 from components.identity.spire import METRICS_PORT, SERVER_LABELS, SERVER_SERVICE
 from components.vault.server import LABELS
 from components.vault.tls import ACTIVE_SERVICE, INTERNAL_SERVICE
-from sandbox.apiclient import ApiServer
-from sandbox.apiserver import control_plane
+from sandbox.apiclient import ApiServer, RefusedError
+from sandbox.apiserver import KUBECONFIG, control_plane
 from sandbox.charts import KUBE_VERSION, render
 from sandbox.crds import load_crds
 from sandbox.local.charts import FOLDER, NAMES, differences, ignored, local_chart
@@ -98,6 +98,33 @@ def test_pod_security_admits_the_pods_in_the_programs_own_namespaces(server, sta
         more = [volume for volume in claims["volumes"] if volume["name"] not in known]
         spec = {**pod["spec"], "volumes": [*pod["spec"].get("volumes", ()), *more]}
         assert refusal(server, {**pod, "spec": spec}) == ""
+
+
+def installed(chart: str, kubeconfig: Path, folder: Path) -> None:
+    """As the program's release is installed, without waiting: nothing runs here."""
+    wanted, found = release("local", chart), local_chart(chart)
+    assert found is not None
+    (folder / "values.json").write_text(json.dumps(wanted["values"]), encoding="utf-8")
+    command = [build("helm", say), "upgrade", "--install", wanted["name"], found.folder, "--namespace", wanted["namespace"]]
+    command += ["--kubeconfig", kubeconfig, "--values", folder / "values.json", "--values", found.values]
+    homes = {f"HELM_{part}_HOME": str(folder / part) for part in ("CACHE", "CONFIG", "DATA")}
+    done = subprocess.run(command, env={**os.environ, **homes}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_helm_installs_and_upgrades_every_chart_and_spires_webhook_closes_at_once(tmp_path):
+    with control_plane(tmp_path / "control-plane", say) as started:
+        settled(started, [one for one in objects_of("local")["eu-west-1"] if one["kind"] == "Namespace"])
+        monitors = {"PodMonitor", "ServiceMonitor"}
+        started.install(one for one in load_crds() if one["spec"]["names"]["kind"] in monitors)
+        for chart in ("cloudnative-pg", "spire-crds", "spire", "vault", "keycloakx", "spire"):
+            installed(chart, tmp_path / "control-plane" / KUBECONFIG, tmp_path)
+        own = "/apis/spire.spiffe.io/v1alpha1/clusterspiffeids"
+        (identity,) = started.request("GET", own)["items"]
+        assert identity["spec"]["podSelector"]["matchLabels"]["component"] == "oidc-discovery-provider"
+        another = {**identity, "metadata": {"name": "another"}}
+        with pytest.raises(RefusedError, match=r"vclusterspiffeid\.kb\.io"):
+            started.request("POST", own, another)
 
 
 def leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
