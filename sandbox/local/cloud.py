@@ -30,7 +30,7 @@ from sandbox.apiclient import ApiServer, RefusedError
 from sandbox.certificates import Authority
 from sandbox.local import volumes
 from sandbox.local.balancer import Balancer, Listener, Target
-from sandbox.local.dns import Names, Resolver
+from sandbox.local.dns import Names, Resolver, ask
 from sandbox.local.network import entering
 from sandbox.local.plan import HOME, Plan, RegionPlan, plan
 from sandbox.toolchain import ROOT
@@ -95,6 +95,14 @@ def command(whole: Plan, region: RegionPlan, settings: Path = SETTINGS) -> list[
     """What runs the region's cloud in its namespace; its working directory must be importable (`PYTHONPATH`)."""
     asked = ["--region", region.code, "--home", str(whole.home), "--settings", str(settings)]
     return [*entering(region.namespace), sys.executable, "-m", "sandbox.local.cloud", *asked]
+
+
+def answers(region: RegionPlan, settings: Settings) -> bool:
+    """Whether the region's cloud runs: it takes its listeners before it answers a name."""
+    try:
+        return bool(ask(resolver_address(region), f"{region.code}.{settings.edge.domain}", seconds=0.5))
+    except OSError:
+        return False
 
 
 def client_of(kubeconfig: Path) -> ApiServer:
@@ -269,9 +277,9 @@ def run(whole: Plan, region: RegionPlan, settings: Settings, records: Mapping[st
     names.tell("outside", {name: (address,) for name, address in records.items()})
     with contextlib.ExitStack() as open_things:
         balancer = open_things.enter_context(Balancer(taken))
+        names.tell("public", public_records(whole, settings, region.code, ()))
         open_things.enter_context(Resolver(names, resolver_address(region)))
         cloud = Cloud(whole=whole, region=region, settings=settings, names=names, balancer=balancer, serving={})
-        names.tell("public", public_records(whole, settings, region.code, ()))
         work: list[tuple[str, Callable[[], None]]] = [("volumes and services", _with(region, cloud.serve))]
         work += [(f"names and targets of {one.code}", _looking(one, cloud)) for one in whole.regions]
         threads = [threading.Thread(target=again, args=(each, what, ended)) for what, each in work]

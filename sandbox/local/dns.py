@@ -5,10 +5,11 @@ type A and CNAME, which is what the program declares; every answer lives for sec
 """
 
 import contextlib
+import secrets
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -18,6 +19,8 @@ _NO_ERROR, _MALFORMED, _NO_NAME, _NOT_DONE = 0, 1, 3, 4
 _ANSWERS, _AUTHORITATIVE, _RECURSION = 0x8000, 0x0400, 0x0080
 _OPCODE: Final = 0x7800
 _HEADER: Final = struct.Struct("!6H")
+_FIXED: Final = struct.Struct("!2HIH")
+"""Of a record, behind its name: type, class, seconds, length."""
 _TTL_SECONDS: Final = 5
 _LONGEST: Final = 4096
 _LONGEST_LABEL: Final = 63
@@ -129,13 +132,44 @@ def _records(name: str, targets: tuple[str, ...], kind: int) -> list[bytes]:
 
 
 def _record(name: str, kind: int, data: bytes) -> bytes:
-    return encoded(name) + struct.pack("!2HIH", kind, _IN, _TTL_SECONDS, len(data)) + data
+    return encoded(name) + _FIXED.pack(kind, _IN, _TTL_SECONDS, len(data)) + data
 
 
 def encoded(name: str) -> bytes:
     """A name as labels with their lengths."""
     labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def ask(server: str, name: str, *, port: int = 53, seconds: float = 2.0) -> tuple[str, ...]:
+    """The addresses that a resolver knows for a name, none for a name that does not exist.
+
+    Raises:
+        OSError: nobody answers in time.
+        MalformedError: what answers is no resolver.
+    """
+    number = secrets.randbits(16)
+    message = _HEADER.pack(number, 0x0100, 1, 0, 0, 0) + encoded(name) + struct.pack("!2H", A, _IN)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(seconds)
+        client.connect((server, port))
+        client.send(message)
+        answer = client.recv(_LONGEST)
+    if answer[:2] != message[:2] or answer[_HEADER.size : len(message)] != message[_HEADER.size :]:
+        raise MalformedError
+    return tuple(socket.inet_ntoa(data) for kind, data in _read(answer, len(message)) if kind == A)
+
+
+def _read(answer: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+    """Type and data of each record, names written out in full as here."""
+    for _ in range(_HEADER.unpack_from(answer)[3]):
+        while at < len(answer) and answer[at]:
+            at += answer[at] + 1
+        if at + _FIXED.size + 1 > len(answer):
+            raise MalformedError
+        kind, _, _, size = _FIXED.unpack_from(answer, at + 1)
+        at += 1 + _FIXED.size + size
+        yield kind, answer[at - size : at]
 
 
 class Resolver:

@@ -4,6 +4,8 @@ No controller runs there: what the volume controller writes, the cases write. No
 """
 
 import ipaddress
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from sandbox.apiserver import control_plane
 from sandbox.local import addons, cloud, volumes
 from sandbox.local.balancer import Balancer, Target
 from sandbox.local.dns import Names
+from sandbox.local.network import entering
 from sandbox.local.plan import plan
 
 SETTINGS = load_file(cloud.SETTINGS)
@@ -266,3 +269,39 @@ def test_the_issuers_name_leads_to_the_home_region_wherever_it_is_asked_for(tmp_
         assert records[SETTINGS.identity.issuer_host] == (cloud.public_address(whole.region(SETTINGS.home_region)),)
         assert records[SETTINGS.edge.domain] == records[f"{code}.{SETTINGS.edge.domain}"]
     assert cloud.public_records(whole, SETTINGS, HERE, [])[SETTINGS.edge.domain] == (cloud.public_address(whole.region(HERE)),)
+
+
+def test_a_kubeconfig_becomes_a_client(server, tmp_path):
+    server.write_kubeconfig(tmp_path / "kubeconfig")
+    client = cloud.client_of(tmp_path / "kubeconfig")
+    assert client.ready()
+    client.close()
+
+
+def test_a_failure_is_said_once_until_it_is_over(capsys, monkeypatch):
+    monkeypatch.setattr(cloud, "_TICK_SECONDS", 0.0)
+    ended, outcomes = threading.Event(), iter([OSError("refused"), OSError("refused"), None, None, OSError("reset")])
+
+    def work() -> None:
+        outcome = next(outcomes, ended)
+        if outcome is ended:
+            ended.set()
+        elif isinstance(outcome, OSError):
+            raise outcome
+
+    cloud.again(work, "names", ended)
+    said = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["names: refused", "names: well again", "names: reset", "names: well again"]
+
+
+def test_a_region_without_a_cloud_does_not_answer(tmp_path):
+    region = plan({HERE: ("127.201.0.0/16", RANGES[HERE][1])}, home=tmp_path).region(HERE)
+    assert not cloud.answers(region, SETTINGS)
+
+
+def test_what_is_started_is_this_module_in_the_regions_namespace(tmp_path):
+    whole = plan(RANGES, home=tmp_path)
+    command = cloud.command(whole, whole.region(HERE))
+    assert command[: command.index(sys.executable)] == entering(whole.region(HERE).namespace)
+    assert command[command.index("-m") + 1] == cloud.Cloud.__module__
+    assert {HERE, str(tmp_path), str(cloud.SETTINGS)} <= set(command)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.local.dns import AAAA, CNAME, A, Names, Resolver, encoded, question, reply
+from sandbox.local.dns import AAAA, CNAME, A, Names, Resolver, ask, encoded, question, reply
 
 TXT = 16
 NO_NAME, MALFORMED, NOT_DONE = 3, 1, 4
@@ -105,10 +105,14 @@ def test_no_message_ends_the_resolver(message):
 
 
 def test_it_answers_over_the_network_until_it_is_ended(names):
-    with Resolver(names, "127.0.0.1", 0) as resolver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(10)
-        client.sendto(b"\x01", ("127.0.0.1", resolver.port))
-        client.sendto(asked("vault.local.example"), ("127.0.0.1", resolver.port))
-        assert read(client.recv(512))[0] == 0
+    with Resolver(names, "127.0.0.1", 0) as resolver:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"\x01", ("127.0.0.1", resolver.port))
+        addresses = ("10.1.2.3", "10.1.2.4")
+        known = ("vault.local.example", "www.local.example", "example.org")
+        found = [ask("127.0.0.1", name, port=resolver.port, seconds=10) for name in known]
+        assert found == [addresses, addresses, ()]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", resolver.port))
+        with pytest.raises(TimeoutError):
+            ask("127.0.0.1", "vault.local.example", port=resolver.port, seconds=0.05)
