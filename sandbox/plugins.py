@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sandbox.hosting import HOST_VARIABLE
-from sandbox.live.running import VARIABLE
+from sandbox.live.running import LIVE, VARIABLE
 from sandbox.standin.provider import DRIFT_VARIABLE
 from sandbox.standin.schema import MODULES, package_version
 from sandbox.toolchain import ROOT
@@ -28,11 +28,11 @@ def installed(package: str) -> bool:
 def chosen() -> dict[str, Kind]:
     """Stand-ins for every package; with `PLUGINS=real`, the real plugin where one is installed.
 
-    Where clusters run (`ZEROTRUST_SANDBOX`), `kubernetes` acts on them and on nothing else.
+    Where clusters run (`ZEROTRUST_SANDBOX`), `kubernetes` and `vault` act there and nowhere else.
     """
     real = os.environ.get(SETTING) == "real"
     plugins: dict[str, Kind] = {package: "real" if real and installed(package) else "stand-in" for package in MODULES}
-    return plugins | ({"kubernetes": "live"} if os.environ.get(VARIABLE) else {})
+    return plugins | (dict.fromkeys(LIVE, "live") if os.environ.get(VARIABLE) else {})
 
 
 # The engine hands the pack's runtime options (virtualenv, toolchain, …) to this executable; here the interpreter is

@@ -212,6 +212,15 @@ def calls_of(resource: Declared, inputs: Inputs | None = None) -> tuple[Call, ..
     return tuple(TABLE[resource.type].calls(home, body))
 
 
+def home_of(resource: Declared) -> str:
+    """Where a resource lies: the path that makes it and removes it.
+
+    Raises:
+        ApplyError: for a type or an input that the table does not know.
+    """
+    return _placed(resource, plain(resource.inputs))[0]
+
+
 @dataclass
 class Applied:
     """A server and what was put into it, by where it lies."""

@@ -68,7 +68,7 @@ class Cluster:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self._context = _tls(access)
+        self.tls = _tls(access)
         self._idle: queue.LifoQueue[http.client.HTTPSConnection] = queue.LifoQueue()
         self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}
         self._discovered = 0.0
@@ -186,6 +186,24 @@ class Cluster:
             raise _refusal(status, answer)
         return json.loads(answer) if answer else None
 
+    def through(self, pod: str, method: str, path: str, body: Object | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """One request to a pod, by way of the API server; what the pod answers.
+
+        Args:
+            pod: `<namespace>/https:<name>:<port>`.
+            method: as the pod knows it.
+            path: from the pod's root.
+            body: JSON.
+            headers: beside the content type.
+
+        Raises:
+            OSError: nobody answers.
+        """
+        namespace, _, where = pod.partition("/")
+        payload = None if body is None else json.dumps(body).encode()
+        about = {"Content-Type": _JSON, **headers}
+        return self._send(method, f"/api/v1/namespaces/{namespace}/pods/{where}/proxy{path}", payload, about)
+
     def _send(self, method: str, where: str, payload: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         while True:
             connection, kept = self._connection()
@@ -211,7 +229,7 @@ class Cluster:
         except queue.Empty:
             address = urlsplit(self.access.url)
             host, port = str(address.hostname), address.port
-            return http.client.HTTPSConnection(host, port, context=self._context, timeout=_TIMEOUT_SECONDS), False
+            return http.client.HTTPSConnection(host, port, context=self.tls, timeout=_TIMEOUT_SECONDS), False
 
 
 @functools.lru_cache(maxsize=8)

@@ -3,6 +3,7 @@
 `<home>/not_installed.json` has region → release → why, for whoever wants to know what does not run.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from sandbox.live import charts
 from sandbox.live.client import Cluster
 from sandbox.live.definitions import supply
 from sandbox.live.running import Running
+from sandbox.live.vault import ceremony
 from sandbox.live.waiting import unready_pods
 from sandbox.toolchain import ToolError, build
 
@@ -82,7 +84,8 @@ class Releases:
         chart, version = str(wanted["chart"]), str(wanted.get("version") or "")
         pin = charts.pin_of(chart, version)
         values = _without_nulls(wanted.get("values") or {}, keep=bool(wanted.get("allowNullValues")))
-        with tempfile.TemporaryDirectory() as scratch:
+        with contextlib.ExitStack() as held:
+            scratch = held.enter_context(tempfile.TemporaryDirectory())
             try:
                 reason = self._running.left_out.get(pin, "")
                 repository = str((wanted.get("repositoryOpts") or {}).get("repo") or "")
@@ -93,6 +96,8 @@ class Releases:
                 return self._declared(wanted, pin, reason or _NO_CHART)
             if new:
                 self._clear_unfinished(name, namespace)
+            if pin == "vault":
+                held.enter_context(ceremony(self._cluster, self._running.home))
             arguments = ["upgrade", "--install", name, str(found.path), "--namespace", namespace, "--output", "json"]
             arguments += ["--values", "-", *(part for file in found.values for part in ("--values", str(file)))]
             self._upgrade([*arguments, *_options(wanted)], wanted, values)

@@ -16,6 +16,8 @@ from typing import Any, Final
 import yaml
 
 VARIABLE: Final = "ZEROTRUST_SANDBOX"
+LIVE: Final = ("kubernetes", "vault")
+"""Packages whose provider acts on what is running; every other stays a stand-in."""
 
 
 class RunningError(Exception):

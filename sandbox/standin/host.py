@@ -5,8 +5,8 @@ the SDK's types again, which takes longer than all its answers. So the executabl
 own and hands the port on. The `eks` stand-in stays a process of its own: its components run on the SDK's process-wide state.
 
 Speaks one line each way on loopback: package, engine address, drift file and what is running, between tabs, answered by a port;
-the server lives as long as the connection. Where clusters run, `kubernetes` acts on them (`sandbox.live`). Ends when its standard
-input does, so it never outlives who started it.
+the server lives as long as the connection. Where clusters run, `kubernetes` and `vault` act there (`sandbox.live`). Ends when its
+standard input does, so it never outlives who started it.
 """
 
 import os
@@ -20,7 +20,7 @@ import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from sandbox.live.running import VARIABLE
+from sandbox.live.running import LIVE, VARIABLE
 from sandbox.standin.provider import StandIn
 
 WORKERS: Final = 4
@@ -31,10 +31,10 @@ WAITING_WORKERS: Final = 64
 def made(package: str, engine: str, drift: str | None = None, live: str | None = None) -> StandIn:
     """The provider instance for a package: a stand-in, or what acts on the running clusters."""
     live = os.environ.get(VARIABLE, "") if live is None else live
-    if live and package == "kubernetes":
-        from sandbox.live.kubernetes import LiveKubernetes  # noqa: PLC0415  an offline run never needs it
+    if live and package in LIVE:
+        from sandbox.live.providers import provider  # noqa: PLC0415  an offline run never needs it
 
-        return LiveKubernetes(engine, live)
+        return provider(package, engine, live)
     return StandIn(package, engine, drift, live)
 
 
