@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,19 @@ def stack(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def recording(stack: str) -> Recording:
     return record_stack(stack)
+
+
+def grown_settings(stack: str) -> dict[str, Any]:
+    """A zone more in one region, a NAT gateway for each zone, and the regions joined by a transit gateway."""
+    settings = changed(stack)
+    settings["regions"][REGION]["zones"] = ["a", "b", "c", "d"]
+    settings["network"] |= {"nat": "per_zone", "interconnect": "transit_gateway"}
+    return settings
+
+
+@pytest.fixture
+def grown(stack: str) -> Recording:
+    return record_settings(grown_settings(stack), stack)
 
 
 def in_region(recording: Recording, type_: str):
@@ -57,14 +71,13 @@ def test_production_has_a_nat_gateway_for_each_zone_and_development_one():
         assert routes == {zone: zone if stack == "prod" else "a" for zone in "abc"}
 
 
-def test_more_nat_gateways_move_none(stack):
-    settings = changed(stack)
-    settings["network"]["nat"] = "per_zone"
-    single = {**settings, "assurance": "standard", "network": {**settings["network"], "nat": "single"}}
-    before, after = record_settings(single, stack), record_settings(settings, stack)
-    kept = {one.urn: one.inputs for one in after.resources}
-    for one in in_region(before, "aws:ec2/natGateway:NatGateway"):
-        assert kept[one.urn] == one.inputs
+def test_more_zones_and_nat_gateways_move_no_subnet_and_no_gateway(recording, grown):
+    kept = {one.urn: one.inputs for one in grown.resources}
+    for type_ in ("aws:ec2/subnet:Subnet", "aws:ec2/natGateway:NatGateway"):
+        before, after = in_region(recording, type_), in_region(grown, type_)
+        assert before
+        assert len(after) > len(before)
+        assert [one.name for one in before if kept[one.urn] != one.inputs] == []
 
 
 def test_every_flow_is_logged_within_a_minute(recording):
@@ -150,8 +163,7 @@ def test_aws_accepts_the_requests(recording):
 
 @pytest.mark.parametrize("interconnect", ["peering", "transit_gateway"])
 def test_regions_reach_each_other_both_ways_and_never_from_the_public_table(stack, interconnect):
-    settings = changed(stack)
-    settings["network"]["interconnect"] = interconnect
+    settings = changed(stack) if interconnect == "peering" else grown_settings(stack)
     recording = record_settings(settings, stack)
     way = {"peering": "vpcPeeringConnectionId", "transit_gateway": "transitGatewayId"}[interconnect]
     routes = [one for one in recording.of("aws:ec2/route:Route") if way in one.inputs]
@@ -159,7 +171,9 @@ def test_regions_reach_each_other_both_ways_and_never_from_the_public_table(stac
         region["vpc_cidr"] for region in settings["regions"].values()
     }
     assert {one.inputs["routeTableId"].rsplit("-routes", 1)[0] for one in routes} == {
-        f"{code}-network-{key}" for code in settings["regions"] for key in ("intra", "private-a", "private-b", "private-c")
+        f"{code}-network-{key}"
+        for code, region in settings["regions"].items()
+        for key in ("intra", *(f"private-{zone}" for zone in region.get("zones", "abc")))
     }
     for one in routes:
         own = next(code for code in settings["regions"] if one.inputs["routeTableId"].startswith(code))
