@@ -13,11 +13,12 @@ import json
 import os
 import pickle
 import platform
+import shutil
 import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,8 @@ def nothing_unknown_is_read(read: Iterable[str] = READ) -> Iterator[None]:
 
 
 @contextmanager
-def _no_collections() -> Iterator[None]:
-    """A recording is some hundred thousand objects and no cycle: looking for garbage among them costs more than reading."""
+def no_collections() -> Iterator[None]:
+    """For what makes some hundred thousand objects and no cycle: to look for garbage among them costs more than to make them."""
     gc.disable()
     try:
         yield
@@ -113,7 +114,7 @@ def _no_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Waits until no other process makes the same."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
@@ -128,13 +129,11 @@ def _written(path: Path, data: bytes) -> None:
     Path(file.name).replace(path)
 
 
-def _without_older(folder: Path) -> None:
+def without_older(folder: Path) -> None:
+    """Removes what other states of the tree left beside this one's folder, but for the newest."""
     states = [one for one in folder.parent.iterdir() if one.is_dir() and one != folder]
     for state in sorted(states, key=lambda one: one.stat().st_mtime, reverse=True)[KEPT - 1 :]:
-        for file in state.iterdir():
-            file.unlink(missing_ok=True)
-        with suppress(OSError):  # another process uses it again
-            state.rmdir()
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def kept(make: Callable[[], Recording], settings: Mapping[str, Any], stack: str) -> Recording:
@@ -151,7 +150,7 @@ def kept(make: Callable[[], Recording], settings: Mapping[str, Any], stack: str)
     """
     folder = FOLDER / BEGUN_WITH
     path = folder / hashlib.sha256(json.dumps([stack, settings]).encode()).hexdigest()[:24]
-    with _alone(path.with_suffix(".lock")), _no_collections():
+    with alone(path.with_suffix(".lock")), no_collections():
         if path.exists():
             data = zlib.decompress(path.read_bytes())
         else:
@@ -159,6 +158,6 @@ def kept(make: Callable[[], Recording], settings: Mapping[str, Any], stack: str)
                 data = pickle.dumps(make(), protocol=5)
             if state_of(ROOT) == BEGUN_WITH:  # of a tree that changed in between nobody knows whose recording it is
                 _written(path, data)
-                _without_older(folder)
+                without_older(folder)
         recording: Recording = pickle.loads(data)  # noqa: S301 - written above
         return recording

@@ -1,6 +1,7 @@
 """What a check of a trap is given, and how it is noted with the changes that it must see."""
 
 import dataclasses
+import pickle
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -10,6 +11,7 @@ from tests.support.monitor import Recording, Registered
 from tests.support.objects import all_of, objects_of, releases_of
 from tests.support.order import reached
 from tests.support.program import record_stack
+from tests.support.recordings import no_collections
 
 HOME = "eu-west-1"
 RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -81,6 +83,21 @@ def world(stack: str, region: str) -> World:
         region=region,
         charts={one["name"]: pinned[one["chart"], one["version"]] for one in releases},
     )
+
+
+@cache
+def _packed(stack: str, region: str) -> bytes:
+    one = world(stack, region)
+    return pickle.dumps((one.values, one.objects), protocol=5)
+
+
+def another(stack: str, region: str) -> World:
+    """A world to be changed: values and objects at any depth, resources and their inputs' own keys."""
+    with no_collections():
+        values, objects = pickle.loads(_packed(stack, region))  # noqa: S301 - packed above
+    same = world(stack, region)
+    resources = [dataclasses.replace(one, inputs=dict(one.inputs)) for one in same.resources]
+    return dataclasses.replace(same, values=values, objects=objects, resources=resources)
 
 
 Check = Callable[[World], Any]
