@@ -18,13 +18,13 @@ _CLASSES: Final[Mapping[str, str]] = {
 }
 
 
-def running_outputs(token: str, region: str, made: Mapping[str, Any], file: str) -> dict[str, Any]:
+def running_outputs(token: str, region: str, inputs: Mapping[str, Any], file: str) -> dict[str, Any]:
     """The outputs of a resource that are real in a local run; empty for what stays a stand-in's.
 
     Args:
         token: the resource's type.
         region: where it is.
-        made: its inputs and the stand-in's outputs.
+        inputs: as the program has them.
         file: what is running.
 
     Raises:
@@ -36,10 +36,10 @@ def running_outputs(token: str, region: str, made: Mapping[str, Any], file: str)
             return {}
         authority = {"data": base64.b64encode(access.authority.encode()).decode()}
         return {"endpoint": access.url, "certificateAuthority": authority, "certificateAuthorities": [authority]}
-    return {"result": _password(made)} if token in _PASSWORDS else {}
+    return {"result": _password(inputs)} if token in _PASSWORDS else {}
 
 
-def _password(made: Mapping[str, Any]) -> str:
+def _password(inputs: Mapping[str, Any]) -> str:
     """Of the asked length and classes; each class, unless it is refused, may occur."""
-    alphabet = "".join(letters for name, letters in _CLASSES.items() if made.get(name) is not False)
-    return "".join(secrets.choice(alphabet) for _ in range(int(made.get("length") or 16)))
+    alphabet = "".join(letters for name, letters in _CLASSES.items() if inputs.get(name) is not False)
+    return "".join(secrets.choice(alphabet) for _ in range(int(inputs.get("length") or 16)))

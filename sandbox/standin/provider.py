@@ -168,7 +168,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         who = self._identity(request.urn, wire.from_struct(request.properties))
         made = outputs(resource_schema(who.token), who, preview=request.preview)
         if self.live and not request.preview:
-            made |= running_outputs(who.token, who.region, made, self.live)
+            made |= running_outputs(who.token, who.region, who.inputs, self.live)
         return pb.CreateResponse(id="" if request.preview else who.id, properties=wire.to_struct(made))
 
     def Update(self, request: Any, _context: Any) -> Any:  # noqa: N802
@@ -180,7 +180,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         computed = {key: olds[key] for key in made if key not in who.inputs and key in olds and key != "tagsAll"}
         made |= computed
         if self.live and not request.preview and who.token == CLUSTER:
-            made |= running_outputs(who.token, who.region, made, self.live)
+            made |= running_outputs(who.token, who.region, who.inputs, self.live)
         return pb.UpdateResponse(properties=wire.to_struct(made))
 
     def Delete(self, _request: Any, _context: Any) -> Any:  # noqa: N802
