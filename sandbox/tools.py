@@ -139,6 +139,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "otelcol": Tool(),
     "pilot-agent": _istio("pilot/cmd/pilot-agent"),
     "pilot-discovery": _istio("pilot/cmd/pilot-discovery"),
+    "pause": Tool(default=False),
     "prometheus": Tool(
         package="github.com/prometheus/prometheus/cmd/prometheus",
         module="github.com/prometheus/prometheus",

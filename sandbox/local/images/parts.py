@@ -5,6 +5,7 @@ later by name (name service, certificates, time zones) is `BASE`.
 """
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -70,20 +71,29 @@ class Folder:
     left_out: tuple[str, ...] = ()
     """Names of files and folders that stay out, at any depth."""
     linked: bool = False
-    """Whether it holds programs and libraries whose own libraries are needed."""
+    """Whether it holds programs and libraries whose own libraries are needed; they find each other as they lie."""
+    owner: int = 0
 
     def files(self, progress: Progress) -> dict[str, File]:
         """Every file under the folder."""
         root = self.source(progress)
-        found: dict[str, File] = {}
+        progress(f"reading {root}")
+        found: dict[str, File] = {self.at: File(owner=self.owner)}
+        own = ":".join(sorted({str(each.parent) for each in root.rglob("*.so*")})) if self.linked else ""
         for path in sorted(root.rglob("*")):
             within = path.relative_to(root)
-            if not path.is_file() or set(within.parts) & set(self.left_out):
+            if set(within.parts) & set(self.left_out):
                 continue
-            executable = bool(path.stat().st_mode & 0o100)
-            found[f"{self.at}/{within}"] = File(source=path.resolve(), mode=EXECUTABLE if executable else PLAIN)
-            if self.linked and (executable or ".so" in path.name):
-                found |= libraries(path.resolve())
+            if path.is_dir():
+                found[f"{self.at}/{within}"] = File(owner=self.owner)
+            elif path.is_file():
+                executable = bool(path.stat().st_mode & 0o100)
+                mode = EXECUTABLE if executable else PLAIN
+                found[f"{self.at}/{within}"] = File(source=path.resolve(), mode=mode, owner=self.owner)
+                if self.linked and (executable or ".so" in path.name):
+                    found |= {
+                        at: file for at, file in libraries(path.resolve(), own).items() if not Path(at).is_relative_to(root)
+                    }
         return found
 
 
@@ -112,13 +122,18 @@ class Copied:
 
 
 @functools.cache
-def libraries(program: Path) -> dict[str, File]:
+def libraries(program: Path, folders: str = "") -> dict[str, File]:
     """What the loader would load for a program or library, at the very paths; nothing for a static one.
+
+    Args:
+        program: a program or library of this machine.
+        folders: where it is found among its own kind by whoever loads it, with `:` between them.
 
     Raises:
         ToolError: for a program one of whose libraries this machine lacks.
     """
-    said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "LD_LIBRARY_PATH": folders}
+    said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False, env=environment)
     if "not found" in said.stdout:
         missing = [line.split()[0] for line in said.stdout.splitlines() if "not found" in line]
         msg = f"{program}: this machine lacks {', '.join(missing)}"

@@ -1,0 +1,3 @@
+module zerotrust/tools/pause
+
+go 1.26

@@ -1,0 +1,3 @@
+module zerotrust/tools/valkey-front
+
+go 1.26
