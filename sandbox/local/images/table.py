@@ -42,7 +42,21 @@ _SCRIPTED: Final = (
     "tr",
     "wc",
 )
-_KEYCLOAK_COMMANDS: Final = ("basename", "cat", "dirname", "expr", "grep", "id", "ls", "mkdir", "mktemp", "readlink", "rm", "sed")
+_KEYCLOAK_COMMANDS: Final = (
+    "basename",
+    "cat",
+    "dirname",
+    "expr",
+    "grep",
+    "id",
+    "ls",
+    "mkdir",
+    "mktemp",
+    "readlink",
+    "rm",
+    "sed",
+    "xargs",
+)
 _POSTGRES_WITHOUT: Final = ("include", "doc", "man", "plpython3.so", "uuid-ossp.so")
 """Extensions that need libraries of their own, and nobody here makes."""
 _TABLES: Final = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
