@@ -6,6 +6,7 @@ No controller runs there: what the volume controller writes, the cases write. No
 import ipaddress
 import sys
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -156,6 +157,21 @@ def test_a_service_of_type_load_balancer_gets_one_address_of_its_own_and_keeps_i
     server.apply(_object("v1", "Service", "first", "elsewhere", spec=spec))
     cloud.give_addresses(server, region)
     assert {name: _addresses(server, name) for name in given} == given
+
+
+def test_no_two_services_share_an_address_though_few_are_left(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(cloud, "_FIRST_SERVICE", 253)
+    region = plan({HERE: ("10.203.0.0/16", RANGES[HERE][1])}, home=tmp_path).region(HERE)
+    for one in volumes.listed(server, "/api/v1/services"):
+        if one["spec"]["type"] == "LoadBalancer":
+            server.request("DELETE", f"/api/v1/namespaces/{one['metadata']['namespace']}/services/{one['metadata']['name']}")
+    # two names that would have the same one of two addresses
+    odd = [name for name in (f"late-{number}" for number in range(16)) if zlib.crc32(f"elsewhere/{name}".encode()) % 2][:2]
+    assert len(odd) == 2
+    for name in odd:
+        server.apply(_object("v1", "Service", name, "elsewhere", spec={"type": "LoadBalancer", "ports": [{"port": 80}]}))
+        cloud.give_addresses(server, region)
+    assert {address for name in odd for address in _addresses(server, name)} == {"10.203.1.253", "10.203.1.254"}
 
 
 def _addresses(client: ApiServer, service: str) -> list[str]:
