@@ -1,12 +1,10 @@
-"""The charts of our own before the real Helm, API server, SPIRE and OpenBao, with the values that the program sets.
+"""The charts of our own before the real Helm and API server, with the values that the program sets.
 
 Not proven: what the real charts make of the same values (they come by network alone), and that the pods run.
 """
 
-import base64
 import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +27,6 @@ from sandbox.charts import KUBE_VERSION, render
 from sandbox.crds import load_crds
 from sandbox.local.charts import FOLDER, NAMES, differences, ignored, local_chart
 from sandbox.toolchain import build
-from sandbox.vault_server import VaultServer, openbao
 from tests.support.objects import objects_of, pods_of, refusal, releases_of, settled
 
 pytestmark = pytest.mark.timeout(1800)  # the first case that needs a tool builds it
@@ -256,90 +253,8 @@ def test_services_answer_under_the_names_that_the_program_calls():
     assert METRICS_PORT in {port["containerPort"] for port in agents}
 
 
-def of_the_program(stack: str) -> Sequence[Object]:
-    """What the program's own values make, without what one machine changes."""
-    wanted, found = release(stack, "spire"), local_chart("spire")
-    assert found is not None
-    return render(found.folder, wanted["name"], wanted["namespace"], wanted["values"])
-
-
-def judged(tool: str, command: Sequence[str], config: Mapping[str, Any], folder: Path) -> tuple[int, str]:
-    """Exit code and words of a SPIRE program that is shown a configuration."""
-    file = folder / "config.json"
-    file.write_text(json.dumps(config), encoding="utf-8")
-    environment = {**os.environ, "DBPW": "''"}
-    done = subprocess.run([build(tool, say), *command, file], env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
-def configured(name: str, key: str, objects: Sequence[Object]) -> dict[str, Any]:
-    return dict(json.loads(the("ConfigMap", name, objects)["data"][key]))
-
-
-VALIDATED = (
-    ("spire-server", "server", ("validate", "-expandEnv", "-config")),
-    ("spire-agent", "agent", ("validate", "-config")),
-)
-
-
-@pytest.mark.parametrize(("tool", "part", "command"), VALIDATED)
-def test_spire_itself_accepts_its_configuration_and_no_unknown_key_in_it(tmp_path, tool, part, command):
-    for objects in (made("dev", "spire"), of_the_program("dev"), of_the_program("prod")):
-        config = configured(tool, f"{part}.conf", objects)
-        assert judged(tool, command, config, tmp_path) == (0, f"SPIRE {part} configuration file is valid.\n")
-        wrong = {**config, part: {**config[part], "trust_domian": "x"}}
-        code, words = judged(tool, command, wrong, tmp_path)
-        assert code != 0
-        assert "unknown configuration" in words.lower()
-
-
-def test_spire_itself_asks_for_what_a_plugin_needs(tmp_path):
-    config = configured("spire-server", "server.conf", of_the_program("dev"))
-    (manager,) = config["plugins"]["KeyManager"]
-    del manager["aws_kms"]["plugin_data"]["key_identifier_file"]
-    code, words = judged("spire-server", VALIDATED[0][2], config, tmp_path)
-    assert code != 0
-    assert "key identifier" in words
-
-
-def test_the_discovery_provider_reads_its_configuration_as_far_as_its_certificate(tmp_path):
-    config = configured("spire-spiffe-oidc-discovery-provider", "oidc-discovery-provider.conf", made("dev", "spire"))
-    config["serving_cert_file"]["cert_file_path"] = str(tmp_path / "absent.crt")
-    code, words = judged("spire-oidc", ["-config"], config, tmp_path)
-    assert code != 0
-    assert "absent.crt" in words
-    code, words = judged("spire-oidc", ["-config"], {**config, "domains": []}, tmp_path)
-    assert code != 0
-    assert "absent.crt" not in words
-
-
-def test_the_password_of_the_datastore_is_put_in_by_the_server_alone():
-    objects = made("dev", "spire")
-    config = json.loads(the("ConfigMap", "spire-server", objects)["data"]["server.conf"])
-    (store,) = config["plugins"]["DataStore"]
-    assert " password=${DBPW} host=" in store["sql"]["plugin_data"]["connection_string"]
-    assert base64.b64decode(the("Secret", "spire-server-dbpw", objects)["data"]["DBPW"]) == b"''"
-
-
-def test_openbao_opens_itself_with_the_configuration_of_one_machine(tmp_path):
-    text = the("ConfigMap", "vault-config", made("dev", "vault"))["data"]["extraconfig-from-values.hcl"]
-    key = tmp_path / "key"
-    key.write_bytes(secrets.token_bytes(32))
-    config = json.loads(text.replace("/vault/seal/key", str(key)))
-    # The rest names folders and servers of the cluster, or asks the pod's own API server.
-    extra = {name: config[name] for name in ("seal", "telemetry", "log_format", "unsafe_allow_api_audit_creation")}
-    assert list(config["seal"]) == ["static"]
-    with VaultServer(binary=openbao(), folder=tmp_path / "server", storage="raft", extra=extra) as started:
-        started.initialise()
-        started.stop()
-        started.start()
-        started.unseal()  # waits until it is active; gives no key
-        audit = {"type": "file", "options": {"file_path": str(tmp_path / "audit.log")}}
-        assert started.ask("PUT", "sys/audit/file", audit, token=started.root_token).ok
-
-
-def test_the_active_server_is_chosen_by_the_label_that_openbao_gives():
-    chooses = the("Service", ACTIVE_SERVICE, made("dev", "vault"))["spec"]["selector"]
-    (label,) = (key for key in chooses if key.endswith("-active"))
-    assert label.encode() in openbao().read_bytes()
-    assert b"vault-active" not in openbao().read_bytes()
+def test_a_server_of_vault_that_is_alone_is_not_drained_away():
+    for stack, servers, away in (("prod", 5, 2), ("local", 1, 0)):
+        objects = made(stack, "vault")
+        assert the("StatefulSet", "vault", objects)["spec"]["replicas"] == servers
+        assert the("PodDisruptionBudget", "vault", objects)["spec"]["maxUnavailable"] == away

@@ -55,7 +55,8 @@ metadata:
   namespace: {{ $.Release.Namespace }}
   labels: {{- include "vault.labels" $ | nindent 4 }}
 spec:
-  maxUnavailable: {{ .maxUnavailable }}
+  # A server alone is not drained away.
+  maxUnavailable: {{ ternary 0 .maxUnavailable (eq (int $.Values.server.ha.replicas) 1) }}
   selector:
     matchLabels: {{- include "vault.pods" $ | nindent 6 }}
 {{- end }}
