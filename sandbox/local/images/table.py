@@ -113,6 +113,11 @@ def _bootstrap(_progress: Progress) -> Path:
     return module_folders("istioctl", "istio.io/istio")["istio.io/istio"] / "tools/packaging/common/envoy_bootstrap.json"
 
 
+def _gatekeeper_kinds(_progress: Progress) -> Path:
+    module = "github.com/open-policy-agent/gatekeeper/v3"
+    return module_folders("gator", module)[module] / "charts/gatekeeper/crds"
+
+
 def _java(_progress: Progress) -> Path:
     java = shutil.which("java")
     if java is None:
@@ -219,6 +224,10 @@ _CNPG: Final = Image(
     ),
     settings=Settings(entrypoint=("/manager",), user="65532:65532"),
 )
+_GATEKEEPER_KINDS: Final = Image(
+    parts=(users(), Base(), Tool("kubectl", "/kubectl"), Folder(_gatekeeper_kinds, "/crds", owner=65532)),
+    settings=Settings(entrypoint=("/kubectl",), user="65532:65532"),
+)
 _OWNERSHIP: Final = Image(parts=(users(), *shell("bash", *_SCRIPTED)), settings=Settings(command=("bash",), user="0"))
 
 IMAGES: Final[Mapping[str, Image]] = MappingProxyType(
@@ -231,6 +240,7 @@ IMAGES: Final[Mapping[str, Image]] = MappingProxyType(
         "cnpg": _CNPG,
         "coredns": _one("coredns", "/coredns"),
         "gatekeeper": _one("gatekeeper", "/manager"),
+        "gatekeeper-crds": _GATEKEEPER_KINDS,
         "istio-install-cni": _INSTALL_CNI,
         "istio-pilot": _one("pilot-discovery", "/usr/local/bin/pilot-discovery", user=f"{ISTIO_USER}:{ISTIO_USER}"),
         "istio-proxyv2": _PROXY,
@@ -278,6 +288,7 @@ PATTERNS: Final[tuple[tuple[str, str], ...]] = (
     ("*/pilot", "istio-pilot"),
     ("*/proxyv2", "istio-proxyv2"),
     ("*/openpolicyagent/gatekeeper", "gatekeeper"),
+    ("*/openpolicyagent/gatekeeper-crds", "gatekeeper-crds"),
     ("*/cert-manager-cainjector", "cert-manager-cainjector"),
     ("*/cert-manager-controller", "cert-manager-controller"),
     ("*/cert-manager-startupapicheck", "cert-manager-startupapicheck"),
