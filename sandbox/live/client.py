@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -29,6 +30,7 @@ _CLOSED_MEANWHILE: Final = (
 )
 _SOON: Final = re.compile(
     r"failed calling webhook.*(connection refused|no endpoints available|EOF|no route to host)"
+    r"|request did not complete within requested timeout"
     r"|object has been modified|etcdserver: request timed out|not yet ready to handle request",
     re.DOTALL,
 )
@@ -88,6 +90,15 @@ class Cluster:
         if wanted not in self._kinds:
             raise UnknownKindError(http.HTTPStatus.NOT_FOUND, "NotFound", f"the server has no {kind} in {api_version}")
         return self._kinds[wanted]
+
+    @property
+    def known(self) -> AbstractSet[tuple[str, str]]:
+        """(apiVersion, kind) of what was seen to be served."""
+        return self._kinds.keys()
+
+    def learn(self, api_version: str, kind: str, plural: str, *, namespaced: bool) -> None:
+        """Takes down a kind that the server serves; its own discovery says so seconds later."""
+        self._kinds[api_version, kind] = plural, namespaced
 
     def _discover(self) -> None:
         for root in ("/api", "/apis"):

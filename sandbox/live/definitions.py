@@ -6,6 +6,7 @@ is there before the chart that owns it would stop Helm.
 
 import functools
 import json
+import threading
 import time
 from typing import Final
 
@@ -13,7 +14,8 @@ from sandbox.crds import load_crds
 from sandbox.live.client import Cluster, ServerError
 
 _MANAGER: Final = "zerotrust-sandbox"
-_SERVED_SECONDS: Final = 30.0
+_SERVED_SECONDS: Final = 120.0
+_PAUSE_SECONDS: Final = 0.2
 
 
 @functools.cache
@@ -22,24 +24,38 @@ def _offered() -> dict[tuple[str, str], bytes]:
     return {(one["spec"]["group"], one["spec"]["names"]["kind"]): json.dumps(one).encode() for one in load_crds()}
 
 
+@functools.cache
+def _lock(_cluster: Cluster, _group: str, _kind: str) -> threading.Lock:
+    return threading.Lock()
+
+
 def supply(cluster: Cluster, api_version: str, kind: str) -> bool:
     """Installs the definition of a kind and waits until it is served; False when nothing here defines it.
 
+    Hundreds of objects of one kind ask at once: the first installs it, the others wait for that.
+
     Raises:
-        ServerError: when the server refuses it, or does not serve the kind in half a minute.
+        ServerError: when the server refuses it, or does not serve the kind in two minutes.
     """
-    text = _offered().get((api_version.partition("/")[0], kind))
-    if text is None:
+    group, _, version = api_version.partition("/")
+    text = _offered().get((group, kind))
+    definition = json.loads(text) if text else {"spec": {"versions": []}}
+    spec = definition["spec"]
+    if not any(each["name"] == version and each["served"] for each in spec["versions"]):
         return False
-    definition = json.loads(text)
-    cluster.apply(definition, _MANAGER, force=True)
-    deadline = time.monotonic() + _SERVED_SECONDS
-    while True:
-        try:
-            cluster.list(api_version, kind, None, limit="1")
-        except ServerError as error:
-            if not error.is_absent or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
+    with _lock(cluster, group, kind):
+        if (api_version, kind) in cluster.known:
             return True
+        cluster.apply(definition, _MANAGER, force=True)
+        path = f"/apis/{api_version}/{spec['names']['plural']}"
+        deadline = time.monotonic() + _SERVED_SECONDS
+        while True:
+            try:
+                cluster.request("GET", path, query={"limit": "1"})
+                break
+            except ServerError as error:
+                if not error.is_absent or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+        cluster.learn(api_version, kind, spec["names"]["plural"], namespaced=spec["scope"] == "Namespaced")
+    return True
