@@ -86,7 +86,7 @@ def _one(tool: str, at: str, *, user: str = "65532", entrypoint: tuple[str, ...]
 
 def _spire(program: str, tool: str, *command: str) -> Image:
     at = f"/opt/spire/bin/{program}"
-    return _one(tool, at, user="0", entrypoint=(at, *command), folder="/opt/spire")
+    return _one(tool, at, user="1000:1000", entrypoint=(at, *command), folder="/opt/spire")
 
 
 def _cert_manager(component: str) -> Image:
