@@ -42,7 +42,10 @@ func (r *registrar) NotifyRegistrationStatus(
 ) (*registration.RegistrationStatusResponse, error) {
 	r.healthy.Store(told.PluginRegistered)
 	if !told.PluginRegistered {
-		r.refused <- told.Error
+		select {
+		case r.refused <- told.Error:
+		default: // it ends already
+		}
 	}
 	return &registration.RegistrationStatusResponse{}, nil
 }
@@ -126,6 +129,7 @@ func serve(path string, made *registrar) error {
 		server.GracefulStop()
 		return nil
 	case why := <-made.refused:
+		server.GracefulStop() // the kubelet gets its answer
 		return fmt.Errorf("the kubelet does not take %s: %s", made.info.Name, why)
 	case err := <-failed:
 		return err
