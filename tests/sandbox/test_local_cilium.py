@@ -46,6 +46,15 @@ def test_the_agent_takes_addresses_from_its_node_and_routes_them_as_they_are(con
     assert configuration["enable-ipv4-masquerade"] == "false"
 
 
+def test_the_agent_asks_the_api_server_where_it_listens(agent: dict[str, Any]) -> None:
+    given = {one["name"]: one.get("value") for one in agent["containers"][0]["env"]}
+    assert f"https://{given['KUBERNETES_SERVICE_HOST']}:{given['KUBERNETES_SERVICE_PORT']}" == REGION.api
+
+
+def test_one_operator_decides() -> None:
+    assert only("Deployment", "cilium-operator")["spec"]["replicas"] == 1
+
+
 def test_what_the_program_protects_with_stays(configuration: dict[str, str]) -> None:
     kept = ("kube-proxy-replacement", "bpf-lb-sock-hostns-only", "enable-l7-proxy", "cni-exclusive", "enable-hubble")
     assert {key: configuration[key] for key in kept} == dict(zip(kept, ("true", "true", "true", "false", "true"), strict=True))
