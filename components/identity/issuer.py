@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pulumi
+import yaml
 
 from components.base import Component
 from components.graph.model import Client
@@ -205,12 +206,14 @@ def chart_values(args: IssuerArgs) -> dict[str, Any]:
             "database": store.database,
             "username": store.user,
         },
-        "extraEnv": json.dumps(
+        # the chart pastes this text below list items of its own, where only a list in blocks is YAML
+        "extraEnv": yaml.safe_dump(
             [
                 {"name": "KC_HOSTNAME", "value": f"{host.scheme}://{host.netloc}"},
                 {"name": "KC_DB_URL_PROPERTIES", "value": "?" + "&".join(f"{key}={value}" for key, value in secure.items())},
                 {"name": "KC_LOG_CONSOLE_OUTPUT", "value": "json"},
-            ]
+            ],
+            sort_keys=False,
         ),
         "extraVolumes": json.dumps(
             [

@@ -52,8 +52,8 @@ spec:
             {{- end }}
             - {name: KC_METRICS_ENABLED, value: "true"}
             - {name: KC_HEALTH_ENABLED, value: "true"}
-            {{- range include "keycloak.list" (dict "root" . "text" $values.extraEnv) | fromJsonArray }}
-            - {{ toJson . }}
+            {{- with $values.extraEnv }}
+            {{- tpl . $ | nindent 12 }}
             {{- end }}
           ports:
             - {name: http, containerPort: 8080, protocol: TCP}
