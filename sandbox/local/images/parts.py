@@ -110,15 +110,16 @@ class Given:
 
 @dataclass(frozen=True)
 class Copied:
-    """One file of this machine that is no program; `source` is asked when the image is made."""
+    """One file that `source` finds when the image is made."""
 
     source: Callable[[Progress], Path]
     at: str
     mode: int = PLAIN
 
     def files(self, progress: Progress) -> dict[str, File]:
-        """The file alone."""
-        return {self.at: File(source=self.source(progress), mode=self.mode)}
+        """The file, and what it loads where it is a program."""
+        source = self.source(progress)
+        return {self.at: File(source=source, mode=self.mode), **(libraries(source) if self.mode == EXECUTABLE else {})}
 
 
 @functools.cache

@@ -192,7 +192,7 @@ _PROXY: Final = Image(
     parts=(
         users(**{"istio-proxy": ISTIO_USER}),
         Base(linked=True),
-        Program(str(_envoy(lambda _line: None)), "/usr/local/bin/envoy"),
+        Copied(_envoy, "/usr/local/bin/envoy", EXECUTABLE),
         Copied(_bootstrap, "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json"),
         Tool("pilot-agent", "/usr/local/bin/pilot-agent"),
     ),
