@@ -16,7 +16,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview render policy test test-fast test-vault lint format bench bench-tenants bench-redaction lock docs ledger charts clean
+.PHONY: help setup preview sandbox sandbox-down render policy test test-fast test-sandbox test-vault lint format bench bench-tenants bench-redaction lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -32,6 +32,12 @@ $(READY): requirements-dev.txt
 preview: $(READY) ## Preview STACK=dev|prod (PROJECT=examples/ecommerce) on the real engine, offline; DIFF=1 shows its diff
 	@$(PY) -m sandbox.preview --stack $(STACK) --project $(PROJECT) $(if $(DIFF),--diff) $(if $(PLUGINS),--plugins $(PLUGINS))
 
+sandbox: $(READY) ## Two regions of the platform on this machine, as root on Linux: real nodes, what Pulumi.local.yaml says on them
+	@$(PY) -m sandbox.local up
+
+sandbox-down: $(READY) ## End the sandbox; nothing of it is left
+	@$(PY) -m sandbox.local down
+
 render: $(READY) ## Write every Kubernetes object of STACK to build/manifests
 	@$(PY) -m sandbox.render --stack $(STACK) --project $(PROJECT)
 
@@ -41,10 +47,13 @@ policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, w
 test: lint ## Lint, types, the tools that the tests drive (built once, minutes), then every test
 	@$(PY) -m sandbox.engine
 	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import default_tools; print(*default_tools())') > /dev/null
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not sandbox"
 
 test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.py); the tools must stand, make test builds them
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow and not sandbox"
+
+test-sandbox: $(READY) ## The sandbox's nodes, as root on Linux: what it lacks is said before anything is touched
+	@$(PY) -m pytest -m sandbox tests/sandbox
 
 test-vault: $(READY) ## The suites of Vault's server on HashiCorp's own, built once (ten minutes); make test asks OpenBao
 	@$(PY) -m sandbox.toolchain vault > /dev/null

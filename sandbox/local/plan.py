@@ -18,7 +18,7 @@ HOME: Final = ROOT / "build" / "sandbox"
 """Everything that a running sandbox writes: keys, logs, data, what is running."""
 API_PORT: Final = 6443
 CLUSTER_DOMAIN: Final = "cluster.local"
-NODES: Final = (("a", "system"), ("b", "workload"), ("c", "system"))
+NODES: Final = (("a", "system"), ("b", "workload"), ("c", "workload"))
 """Zone letter and role of a region's nodes, as the settings' node groups have roles."""
 _ROUTER, _HOST, _FIRST_NODE = 1, 2, 10
 _PODS_BITS: Final = 20

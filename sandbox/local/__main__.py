@@ -1,0 +1,139 @@
+"""`python -m sandbox.local up|down`: the platform of `Pulumi.local.yaml` on this machine, and its end."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+
+from components.settings import Settings, load_file
+from sandbox.local import addons, cloud, deploy, host, nodes
+from sandbox.local.control_plane import ControlPlane
+from sandbox.local.health import Workload, workloads
+from sandbox.local.images.prepare import prepare, write_table
+from sandbox.local.images.table import IMAGES
+from sandbox.local.plan import Plan, RegionPlan, plan
+from sandbox.local.processes import ProcessError, Processes
+from sandbox.toolchain import ROOT, build
+
+STACK: Final = "local"
+_CLOUD_SECONDS: Final = 30.0
+_TICK: Final = 0.2
+_PATIENCE_SECONDS: Final = 120.0
+"""Without any workload more coming up."""
+
+
+def the_plan() -> Plan:
+    """The plan of the local stack's regions.
+
+    Raises:
+        SettingsError: the settings file is not a valid one.
+    """
+    settings = load_file(ROOT / f"Pulumi.{STACK}.yaml")
+    return plan({code: (str(region.vpc_cidr), str(region.service_cidr)) for code, region in settings.regions.items()})
+
+
+class Steps:
+    """Says on the terminal what is under way and what it took."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._began = time.monotonic()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Callable[[str], None]]:
+        """One step; what it is given is shown while it lasts."""
+        began = time.monotonic()
+        with self.console.status(title) as status:
+            yield lambda line: status.update(f"{title}: {line}")
+        self.console.print(f"[green]✓[/green] {title} [dim]{time.monotonic() - began:.0f} s[/dim]")
+
+    @property
+    def seconds(self) -> float:
+        """Since the first step."""
+        return time.monotonic() - self._began
+
+
+def up(where: Plan, steps: Steps) -> None:
+    """Starts everything; what an earlier start left is ended first."""
+    host.check(where)
+    with steps.step("nothing is left of an earlier sandbox"):
+        nodes.end(where)
+    with steps.step("programs") as said:
+        programs = {name: build(name, said) for name in nodes.PROGRAMS}
+    with steps.step("images") as said:
+        archives = prepare(sorted(IMAGES), said)
+    where.home.mkdir(parents=True)
+    write_table(where.images, archives)
+    with steps.step("clusters") as said:
+        clusters = nodes.start(where, programs, said)
+    with steps.step("what the cloud brings"):
+        settings = load_file(ROOT / f"Pulumi.{STACK}.yaml")
+        cloud.prepare(where, settings)
+        for cluster in clusters.values():
+            addons.install(cluster.administrator, cluster.region)
+            begin_cloud(where, cluster.region, settings)
+    with steps.step(f"stack {STACK}") as said:
+        deploy.up(STACK, where, said)
+    with steps.step("health") as said:
+        unready = wait(clusters, said)
+    for each in unready:
+        steps.console.print(f"[yellow]{each}[/yellow]")
+
+
+def begin_cloud(where: Plan, region: RegionPlan, settings: Settings) -> None:
+    """Starts a region's cloud and returns when it answers.
+
+    Raises:
+        ProcessError: it ended, or does not answer for half a minute.
+    """
+    processes = Processes(where.home)
+    begun = processes.start(f"{region.code}-cloud", cloud.command(where, region), environment={"PYTHONPATH": str(ROOT)})
+    deadline = time.monotonic() + _CLOUD_SECONDS
+    while not cloud.answers(region, settings):
+        processes.check(begun)
+        if time.monotonic() > deadline:
+            msg = f"{begun.name} does not answer: {processes.last_words(begun.name)}"
+            raise ProcessError(msg)
+        time.sleep(_TICK)
+
+
+def wait(clusters: Mapping[str, ControlPlane], said: Callable[[str], None]) -> list[Workload]:
+    """Returns when every workload is up, or with those that are not when none came up for a while."""
+    deadline, before = time.monotonic() + _PATIENCE_SECONDS, None
+    while True:
+        found = [one for code, cluster in clusters.items() for one in workloads(code, cluster.administrator)]
+        missing = [one for one in found if not one.is_up]
+        said(f"{len(found) - len(missing)} of {len(found)} workloads")
+        if len(missing) != before:
+            deadline, before = time.monotonic() + _PATIENCE_SECONDS, len(missing)
+        if not missing or time.monotonic() > deadline:
+            return missing
+        time.sleep(1)
+
+
+def main() -> int:
+    """Command line entry; exit code 1 with one sentence when something cannot be done."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.local", description=__doc__)
+    parser.add_argument("what", choices=("up", "down"))
+    what = parser.parse_args().what
+    steps = Steps()
+    try:
+        where = the_plan()
+        if what == "down":
+            steps.console.print(f"ended {nodes.end(where)} processes; nothing is left")
+            return 0
+        up(where, steps)
+    except Exception as error:
+        if not getattr(error, "user_facing", False):
+            raise
+        steps.console.print(f"[red]{error}[/red]")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
