@@ -104,6 +104,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             {
                 "patterns": [
                     {"repository": "*/bank-a/*", "archive": str(archive)},
+                    {"repository": "sandbox.local/pause", "archive": str(archive)},
                     {"repository": "busybox", "archive": str(archive)},
                     {"repository": "*/broken", "archive": str(home / "none.tar")},
                 ]
@@ -151,6 +152,10 @@ def test_what_was_pulled_is_found_under_the_reference_that_was_asked_for(node: N
     found = node.status(reference)
     assert found is not None
     assert found[1] == [node.image.encode()]
+
+
+def test_the_image_of_the_pods_sandboxes_is_there_before_anybody_asks(node: Node) -> None:
+    assert node.status("sandbox.local/pause:1") is not None
 
 
 def test_a_digest_that_nobody_pulled_is_not_there(node: Node) -> None:

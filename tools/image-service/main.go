@@ -30,6 +30,8 @@ func run() error {
 	listen := flag.String("listen", "unix:///run/image-service.sock", "socket to serve on")
 	containerd := flag.String("containerd", "/run/containerd/containerd.sock", "containerd's socket")
 	table := flag.String("table", "", "JSON file: which archive answers for which repository")
+	first := flag.String("first", "sandbox.local/pause:1",
+		"reference to bring before serving, if the table has it: that of the pods' sandboxes, which no kubelet pulls")
 	flag.Parse()
 	path, isUnix := strings.CutPrefix(*listen, "unix://")
 	if *table == "" || !isUnix {
@@ -41,12 +43,16 @@ func run() error {
 	connection, err := grpc.NewClient(
 		"unix://"+*containerd,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largest)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largest), grpc.WaitForReady(true)),
 	)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = connection.Close() }()
+	answering := &service{images: runtime.NewImageServiceClient(connection), store: newStore(connection), table: *table}
+	if err := answering.begin(*first); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -58,9 +64,7 @@ func run() error {
 		return err
 	}
 	server := grpc.NewServer(grpc.MaxSendMsgSize(largest))
-	runtime.RegisterImageServiceServer(server, &service{
-		images: runtime.NewImageServiceClient(connection), store: newStore(connection), table: *table,
-	})
+	runtime.RegisterImageServiceServer(server, answering)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go func() {

@@ -15,6 +15,7 @@ import (
 const (
 	knownWithin = 20 * time.Second // until the CRI plug-in has seen a new record; it takes milliseconds
 	knownPause  = 20 * time.Millisecond
+	beginWithin = 90 * time.Second // containerd may still be starting
 )
 
 // service answers a kubelet's questions about images: pulls from the table's archives, the rest from containerd itself.
@@ -33,6 +34,17 @@ func repository(asked string) (normalised string, names []string, err error) {
 		return "", nil, err
 	}
 	return named.String(), []string{named.Name(), reference.FamiliarName(named)}, nil
+}
+
+// begin brings one image that nobody asks for; what the table has not is left out.
+func (s *service) begin(wanted string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), beginWithin)
+	defer cancel()
+	asked := &runtime.PullImageRequest{Image: &runtime.ImageSpec{Image: wanted}}
+	if _, err := s.PullImage(ctx, asked); err != nil && status.Code(err) != codes.NotFound {
+		return err
+	}
+	return nil
 }
 
 // PullImage brings the archive of the asked repository into containerd and gives it the asked reference, whatever tag or digest.
