@@ -12,7 +12,7 @@ import yaml
 
 from sandbox.local.plan import NodePlan
 
-PACKAGES: Final = ("clang-19", "llvm-19", "ipset", "iptables", "iproute2")
+PACKAGES: Final = ("clang-19", "ipset", "iptables", "iproute2")
 """Debian's names of what the agent runs besides itself; they are parts of its image, not of a node."""
 PROGRAMS: Final = ("cilium-agent", "cilium-cni", "cilium-dbg", "cilium-health-responder", "cilium-operator")
 """Rows of the toolchain that its images are made of."""
