@@ -44,7 +44,7 @@ render: $(READY) ## Write every Kubernetes object of STACK to build/manifests
 policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, with the policy pack
 	@$(PY) -m policy.judge --stack $(STACK) $(if $(STATE),--state $(STATE))
 
-test: lint ## Lint, types, the tools that the tests drive (built once, minutes), then every test
+test: lint ## Lint, types, the tools that the tests drive (built once, minutes), then every test but the sandbox's
 	@$(PY) -m sandbox.engine
 	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import default_tools; print(*default_tools())') > /dev/null
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not sandbox"
@@ -52,8 +52,8 @@ test: lint ## Lint, types, the tools that the tests drive (built once, minutes),
 test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.py); the tools must stand, make test builds them
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow and not sandbox"
 
-test-sandbox: $(READY) ## The sandbox's nodes, as root on Linux: what it lacks is said before anything is touched
-	@$(PY) -m pytest -m sandbox tests/sandbox
+test-sandbox: $(READY) ## The sandbox's own suites, as root on Linux; what they run is built once
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile tests/sandbox
 
 test-vault: $(READY) ## The suites of Vault's server on HashiCorp's own, built once (ten minutes); make test asks OpenBao
 	@$(PY) -m sandbox.toolchain vault > /dev/null

@@ -1,7 +1,8 @@
-"""Which suites are slow: `make test-fast` leaves them out, `make test` runs everything.
+"""Which suites are slow, and which are the sandbox's: `make test-fast` leaves out both, `make test` the sandbox's alone.
 
 Slow is what starts the engine's whole program again and again, drives an enforcing engine over every pair of workloads, or
-searches at random. Named here in one place, by file, so that a suite is marked or not as a whole.
+searches at random. Named here in one place, by file, so that a suite is marked or not as a whole. The sandbox's tests need root
+and programs that nothing else does: `make test-sandbox` runs them.
 """
 
 from pathlib import Path
@@ -33,10 +34,11 @@ SLOW = (
     "unit/test_mesh_properties.py",
 )
 """Folders and files, or how their names begin, below tests/."""
+SANDBOX = "sandbox/"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks every test of a slow suite and has them begin first, so that none is left alone at the end.
+    """Marks every test of a slow suite and of the sandbox; the slow begin first, so that none is left alone at the end.
 
     Raises:
         pytest.UsageError: an entry has no file any more.
@@ -46,6 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         msg = f"tests/conftest.py names suites that are not there: {', '.join(gone)}"
         raise pytest.UsageError(msg)
     for item in items:
-        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).as_posix().startswith(SLOW):
+        place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+        if place.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+        if place.startswith(SANDBOX):
+            item.add_marker(pytest.mark.sandbox)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -21,7 +21,7 @@ from sandbox.local.plan import Plan, plan
 from sandbox.local.processes import Processes
 from sandbox.toolchain import build
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(1800)  # the first case builds what the nodes run
 HERE, THERE = "eu-south-1", "eu-south-2"
 RANGES = {HERE: ("10.211.0.0/16", "172.31.0.0/20"), THERE: ("10.212.0.0/16", "172.31.16.0/20")}
 IMAGE = "registry.example/tenants/app@sha256:" + "a" * 64
