@@ -34,11 +34,10 @@ _pulling = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart that is here: its folder or archive, where it is from, and values that go over the program's."""
+    """A chart that is here: its folder or archive, and where it is from."""
 
     path: Path
     origin: str
-    values: tuple[Path, ...] = ()
 
 
 def pin_of(chart: str, version: str) -> str:
@@ -150,4 +149,4 @@ def _from_module(name: str, values: Mapping[str, Any], scratch: Path) -> Path:
 
 def _own(name: str) -> Chart | None:
     ours = local_chart(name)
-    return None if ours is None else Chart(path=ours.folder, origin="ours", values=(ours.values,))
+    return None if ours is None else Chart(path=ours.folder, origin="ours")

@@ -99,7 +99,8 @@ class Releases:
             if pin == "vault":
                 held.enter_context(ceremony(self._cluster, self._running.home))
             arguments = ["upgrade", "--install", name, str(found.path), "--namespace", namespace, "--output", "json"]
-            arguments += ["--values", "-", *(part for file in found.values for part in ("--values", str(file)))]
+            over = self._running.values.get(pin, ())
+            arguments += ["--values", "-", *(part for file in over for part in ("--values", str(file)))]
             self._upgrade([*arguments, *_options(wanted)], wanted, values)
         self.note(name, None)
         return self._outputs(name, namespace)

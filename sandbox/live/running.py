@@ -1,15 +1,17 @@
 """What is running: the file that `ZEROTRUST_SANDBOX` names, and how a cluster in it is reached.
 
-    {"regions": {"eu-west-1": {"kubeconfig": "<path>"}}, "home": "<folder>", "left_out": {"cilium": "<reason>"}}
+    {"regions": {"eu-west-1": {"kubeconfig": "<path>"}}, "home": "<folder>", "left_out": {"cilium": "<reason>"},
+     "values": {"istiod": ["<path>"]}}
 
 `regions` alone is needed. `home` is where the live providers write (the file's folder unless said); `left_out` names charts,
-as `components/charts.yaml` does, that are declared and not installed, each with its reason.
+as `components/charts.yaml` does, that are declared and not installed, each with its reason. `values` names, for a chart, the
+values files that go over the program's values, the last one over the others.
 """
 
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +47,7 @@ class Running:
     home: Path
     regions: Mapping[str, Access]
     left_out: Mapping[str, str]
+    values: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def cluster(self, kubeconfig: str) -> Access:
         """The cluster that a provider's kubeconfig leads to, with the administrator's certificate instead of a token of AWS.
@@ -79,7 +82,12 @@ def running(file: str) -> Running:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{VARIABLE} names {file}, which cannot be used: {type(error).__name__}: {error}"
         raise RunningError(msg) from error
-    return Running(home=Path(said.get("home") or path.parent), regions=regions, left_out=dict(said.get("left_out") or {}))
+    return Running(
+        home=Path(said.get("home") or path.parent),
+        regions=regions,
+        left_out=dict(said.get("left_out") or {}),
+        values={name: tuple(map(Path, files)) for name, files in (said.get("values") or {}).items()},
+    )
 
 
 def _current(text: str, what: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -72,12 +72,12 @@ def up(where: Plan, steps: Steps) -> None:
         clusters = nodes.start(where, programs, said)
     with steps.step("what the cloud brings"):
         settings = load_file(ROOT / f"Pulumi.{STACK}.yaml")
-        cloud.prepare(where, settings)
+        authority = cloud.prepare(where, settings)
         for cluster in clusters.values():
             addons.install(cluster.administrator, cluster.region)
             begin_cloud(where, cluster.region, settings)
     with steps.step(f"stack {STACK}") as said:
-        deploy.up(STACK, where, said)
+        deploy.up(STACK, where, authority, said)
     with steps.step("health") as said:
         unready = wait(clusters, said)
     for each in unready:

@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+import yaml
 from pulumi import automation as auto
 from pulumi.automation import events
 
 from sandbox.engine import resolve
 from sandbox.lifecycle import ONE_CHECKPOINT
 from sandbox.live.running import VARIABLE
+from sandbox.local.charts import machine_values
 from sandbox.local.plan import Plan
 from sandbox.plugins import chosen
 from sandbox.session import (
@@ -41,17 +43,27 @@ class DeployError(Exception):
     user_facing = True
 
 
-def running(where: Plan) -> Path:
-    """Writes what the live providers need to know of the clusters; returns the file."""
+def running(where: Plan, authority: Path) -> Path:
+    """Writes what the live providers need to know of the clusters; returns the file.
+
+    Args:
+        where: the running sandbox.
+        authority: the certificate that signs what the sandbox's cloud serves.
+    """
     file = where.home / "running.json"
     regions = {region.code: {"kubeconfig": str(region.kubeconfig)} for region in where.regions}
-    known = {"regions": regions, "home": str(where.home), "left_out": dict(LEFT_OUT)}
+    # the issuer's certificate is of the sandbox's own authority, which nobody else would trust
+    issuer = where.home / "istiod.yaml"
+    issuer.write_text(yaml.safe_dump({"jwksResolverExtraRootCA": authority.read_text(encoding="utf-8")}), encoding="utf-8")
+    values = {name: [str(path)] for name, path in machine_values().items()}
+    values["istiod"].append(str(issuer))
+    known = {"regions": regions, "home": str(where.home), "left_out": dict(LEFT_OUT), "values": values}
     file.write_text(json.dumps(known), encoding="utf-8")
     return file
 
 
-def up(stack: str, where: Plan, progress: Callable[[str], None]) -> int:
-    """Brings the stack up; returns how many resources it has.
+def up(stack: str, where: Plan, authority: Path, progress: Callable[[str], None]) -> int:
+    """Brings the stack up; returns how many resources it has. `authority` is as `running` wants it.
 
     Raises:
         DeployError: with the engine's diagnostics, each once.
@@ -78,7 +90,7 @@ def up(stack: str, where: Plan, progress: Callable[[str], None]) -> int:
             engine=resolve(progress),
             plugins=chosen(),
             place=place,
-            env={VARIABLE: str(running(where)), **ONE_CHECKPOINT},
+            env={VARIABLE: str(running(where, authority)), **ONE_CHECKPOINT},
         )
         try:
             session.stack.up(on_event=see, parallel=PARALLEL, color="never")

@@ -8,6 +8,7 @@ import yaml
 
 from sandbox.apiclient import ApiServer
 from sandbox.live import charts
+from sandbox.live.running import VARIABLE
 from tests.sandbox import live_programs as programs
 from tests.sandbox.test_live_kubernetes import Open, gone, home, refused, rehearse, server
 
@@ -46,6 +47,22 @@ def test_a_release_is_installed_upgraded_and_removed(rehearse: Open, server: Api
     assert "a word is needed" in refused(rehearse(programs.released(chart, {})).up)
     run.destroy()
     assert gone(server, WORD)
+
+
+def test_values_of_the_machine_go_over_the_programs(
+    rehearse: Open, server: ApiServer, home: Path, chart: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = Path(chart).parent
+    files = [beside / "first.yaml", beside / "last.yaml"]
+    for file, word in zip(files, ("three", "four"), strict=True):
+        file.write_text(yaml.safe_dump({"word": word}), encoding="utf-8")
+    known = json.loads((home / "sandbox.json").read_text()) | {"values": {"tiny": list(map(str, files))}}
+    (beside / "running.json").write_text(json.dumps(known), encoding="utf-8")
+    monkeypatch.setenv(VARIABLE, str(beside / "running.json"))
+    run = rehearse(programs.released(chart, {"word": "one"}))
+    run.up()
+    assert server.request("GET", WORD)["data"] == {"word": "four"}
+    run.destroy()
 
 
 def test_a_release_that_helm_refuses_fails_in_helms_words(rehearse: Open, server: ApiServer, chart: str) -> None:

@@ -23,9 +23,9 @@ from components.vault.server import LABELS
 from components.vault.tls import ACTIVE_SERVICE, INTERNAL_SERVICE
 from sandbox.apiclient import ApiServer, RefusedError
 from sandbox.apiserver import KUBECONFIG, control_plane
-from sandbox.charts import KUBE_VERSION, render
+from sandbox.charts import KUBE_VERSION, chart_dirs, render
 from sandbox.crds import load_crds
-from sandbox.local.charts import FOLDER, NAMES, differences, ignored, local_chart
+from sandbox.local.charts import FOLDER, NAMES, differences, ignored, local_chart, machine_values
 from sandbox.toolchain import build
 from tests.support.objects import objects_of, pods_of, refusal, releases_of, settled
 
@@ -103,7 +103,7 @@ def installed(chart: str, kubeconfig: Path, folder: Path) -> None:
     assert found is not None
     (folder / "values.json").write_text(json.dumps(wanted["values"]), encoding="utf-8")
     command = [build("helm", say), "upgrade", "--install", wanted["name"], found.folder, "--namespace", wanted["namespace"]]
-    command += ["--kubeconfig", kubeconfig, "--values", folder / "values.json", "--values", found.values]
+    command += ["--kubeconfig", kubeconfig, "--values", folder / "values.json", "--values", machine_values()[found.name]]
     homes = {f"HELM_{part}_HOME": str(folder / part) for part in ("CACHE", "CONFIG", "DATA")}
     done = subprocess.run(command, env={**os.environ, **homes}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -215,6 +215,21 @@ def test_a_chart_of_ours_is_the_version_that_the_program_installs(chart):
 
 def test_no_chart_of_ours_stands_in_for_another():
     assert local_chart("istiod") is None
+
+
+@pytest.mark.parametrize("chart", sorted(machine_values().keys() - set(NAMES)))
+def test_what_one_machine_changes_of_another_chart_is_a_value_of_it(chart):
+    """Asked of the defaults of the chart in its module; a map that is empty there takes any key."""
+    defaults = yaml.safe_load((chart_dirs()[chart] / "values.yaml").read_text(encoding="utf-8"))
+    # Istio's charts keep theirs below one key and take them without it
+    defaults = defaults.get("_internal_defaults_do_not_set", defaults)
+    paths = [path for path, _ in leaves(differences(chart))]
+    assert paths
+    for path in paths:
+        found: Any = defaults
+        for key in path:
+            assert found == {} or key in found, ".".join(path)
+            found = found[key] if found else {}
 
 
 @pytest.mark.parametrize("chart", NAMES)

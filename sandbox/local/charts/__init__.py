@@ -1,8 +1,9 @@
 """Charts of our own for those that neither a pinned module nor the network brings, by the names of `components/charts.yaml`.
 
 Each reads the values that the program sets for the real chart and makes what the real chart makes of them; its README says
-what differs, `ignored.yaml` which of the program's values change nothing here, and `local.yaml` is what one machine needs over
-the program's values. What lies in a module (custom kinds, the operator's rights) is taken from there and not repeated.
+what differs, `ignored.yaml` which of the program's values change nothing here. What one machine needs over the program's values
+is in `<chart>/local.yaml`, or in `<chart>.local.yaml` for a chart that is not ours; it holds wherever the chart comes from.
+What lies in a module (custom kinds, the operator's rights) is taken from there and not repeated.
 """
 
 import functools
@@ -33,6 +34,7 @@ MODULE_FILES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     }
 }
 """Chart → file beside its templates → module that `tools/crds` pins, and the path in it."""
+_OVER: Final = ".local.yaml"
 _NOT_OF_THE_CHART: Final = ("README.md", "ignored.yaml", "local.yaml")
 
 
@@ -43,8 +45,6 @@ class LocalChart:
     name: str
     folder: Path
     """With `Chart.yaml`; what the real Helm is given."""
-    values: Path
-    """A values file over the program's values."""
 
 
 def local_chart(name: str) -> LocalChart | None:
@@ -56,12 +56,18 @@ def local_chart(name: str) -> LocalChart | None:
     """
     if name not in NAMES:
         return None
-    return LocalChart(name=name, folder=_complete(name), values=FOLDER / name / "local.yaml")
+    return LocalChart(name=name, folder=_complete(name))
+
+
+def machine_values() -> dict[str, Path]:
+    """Chart → the values file of what one machine needs over the program's values."""
+    ours = {name: FOLDER / name / "local.yaml" for name in NAMES}
+    return ours | {path.name.removesuffix(_OVER): path for path in FOLDER.glob(f"*{_OVER}")}
 
 
 def differences(name: str) -> dict[str, Any]:
     """What one machine needs over the program's values."""
-    return dict(yaml.safe_load((FOLDER / name / "local.yaml").read_text(encoding="utf-8")))
+    return dict(yaml.safe_load(machine_values()[name].read_text(encoding="utf-8")))
 
 
 def ignored(name: str) -> dict[str, str]:
