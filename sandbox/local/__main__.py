@@ -1,23 +1,27 @@
 """`python -m sandbox.local up|down`: the platform of `Pulumi.local.yaml` on this machine, and its end."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
 
 from components.settings import Settings, load_file
+from sandbox.live.releases import NOT_INSTALLED
 from sandbox.local import addons, cloud, deploy, host, nodes
 from sandbox.local.control_plane import ControlPlane
 from sandbox.local.health import Workload, workloads
-from sandbox.local.images.prepare import prepare, write_table
+from sandbox.local.images.prepare import prepare, tools, write_table
 from sandbox.local.images.table import IMAGES
 from sandbox.local.plan import Plan, RegionPlan, plan
 from sandbox.local.processes import ProcessError, Processes
-from sandbox.toolchain import ROOT, build
+from sandbox.toolchain import ROOT, ToolError, build_all
 
 STACK: Final = "local"
 _CLOUD_SECONDS: Final = 30.0
@@ -34,6 +38,12 @@ def the_plan() -> Plan:
     """
     settings = load_file(ROOT / f"Pulumi.{STACK}.yaml")
     return plan({code: (str(region.vpc_cidr), str(region.service_cidr)) for code, region in settings.regions.items()})
+
+
+class UnhealthyError(Exception):
+    """Not every workload came up; one line for each that did not, with what keeps it."""
+
+    user_facing = True
 
 
 class Steps:
@@ -58,12 +68,21 @@ class Steps:
 
 
 def up(where: Plan, steps: Steps) -> None:
-    """Starts everything; what an earlier start left is ended first."""
+    """Starts everything; what an earlier start left is ended first.
+
+    Raises:
+        UnhealthyError: at the end, with what does not run; what runs stays.
+        HostError, ToolError, NetworkError, ProcessError, DeployError: with the reason.
+    """
     host.check(where)
     with steps.step("nothing is left of an earlier sandbox"):
         nodes.end(where)
     with steps.step("programs") as said:
-        programs = {name: build(name, said) for name in nodes.PROGRAMS}
+        built = build_all([*nodes.PROGRAMS, *tools()], said)
+        refused = [str(one) for one in built.values() if isinstance(one, ToolError)]
+        if refused:
+            raise ToolError("\n".join(refused))
+        programs = {name: path for name, path in built.items() if isinstance(path, Path)}
     with steps.step("images") as said:
         archives = prepare(sorted(IMAGES), said)
     where.home.mkdir(parents=True)
@@ -80,8 +99,24 @@ def up(where: Plan, steps: Steps) -> None:
         deploy.up(STACK, where, authority, said)
     with steps.step("health") as said:
         unready = wait(clusters, said)
-    for each in unready:
-        steps.console.print(f"[yellow]{each}[/yellow]")
+    show(where, steps)
+    if unready:
+        raise UnhealthyError("not everything is up:\n" + "\n".join(f"- {each}" for each in unready))
+
+
+def show(where: Plan, steps: Steps) -> None:
+    """Says where to look, and what is declared and does not run here."""
+    table = Table(title=f"the sandbox stands after {steps.seconds:.0f} s", title_justify="left")
+    for column in ("region", "API server", "administrator"):
+        table.add_column(column)
+    for region in where.regions:
+        table.add_row(region.code, region.api, f"KUBECONFIG={region.kubeconfig}")
+    steps.console.print(table)
+    steps.console.print(f"logs: {where.home / 'logs'} and {where.home}/*/node-*/disk/var/log", highlight=False)
+    declared = where.home / NOT_INSTALLED
+    reasons = json.loads(declared.read_text(encoding="utf-8")) if declared.is_file() else {}
+    for code, releases in sorted(reasons.items()):
+        steps.console.print(f"{code}: declared, not installed: {', '.join(sorted(releases))}")
 
 
 def begin_cloud(where: Plan, region: RegionPlan, settings: Settings) -> None:
