@@ -4,6 +4,7 @@ Every address is a single host's, and every way a route of its own: no bridge, s
 is seen by the node's rules, and what one region sends to another passes both routers. Nothing leads out of this machine.
 """
 
+import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -33,7 +34,12 @@ def build(plan: Plan) -> None:
 
 
 def destroy(plan: Plan) -> None:
-    """Removes every namespace of the plan that exists, and the links of this machine into them with it."""
+    """Removes every namespace of the plan that exists, and the links of this machine into them."""
+    links = {link["ifname"] for link in json.loads(_ip("-json", "link"))}
+    for region in plan.regions:
+        # by itself it goes with the namespace, which ends some time after its last process
+        if region.link in links:
+            _ip("link", "delete", region.link)
     known = {line.split()[0] for line in _ip("netns", "list").splitlines() if line.strip()}
     for name in _namespaces(plan):
         if name in known:

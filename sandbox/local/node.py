@@ -179,6 +179,8 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   sandbox_image = "{PAUSE}"
   disable_apparmor = true
   restrict_oom_score_adj = {restricted}
+  # as containerd 2, which EKS has: a name server is not root and listens on port 53
+  enable_unprivileged_ports = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/opt/cni/bin"
     conf_dir = "/etc/cni/net.d"

@@ -11,6 +11,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/api"
 	"github.com/cert-manager/cert-manager/pkg/apis/config/cainjector/v1alpha1"
 	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
+	"github.com/cert-manager/cert-manager/pkg/util"
 	"github.com/cert-manager/cert-manager/zerotrust/program"
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kubernetes "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/klog/v2"
 	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -82,10 +84,13 @@ func run(ctx context.Context, c *config.CAInjectorConfiguration) error {
 			return err
 		}
 	}
+	ctrl.SetLogger(klog.Background())
 	connection, err := ctrl.GetConfig()
 	if err != nil {
 		return err
 	}
+	// what it writes is owned under the name that a request gives itself
+	connection = util.RestConfigWithUserAgent(connection, "cainjector")
 	var namespaces map[string]cache.Config
 	if c.Namespace != "" {
 		namespaces = map[string]cache.Config{c.Namespace: {}}

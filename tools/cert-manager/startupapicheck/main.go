@@ -30,6 +30,8 @@ func main() {
 		Run:     func(ctx context.Context) error { return check(ctx, *namespace, *wait) },
 	}
 	component.AddCommonFlags()
+	// the chart asks for more words by the flag alone
+	flags.Lookup("v").NoOptDefVal = "2"
 	component.Main()
 }
 
