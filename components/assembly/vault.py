@@ -19,7 +19,7 @@ from components.graph.names import VAULT_NAMESPACE, vault_host
 from components.manifests import Manifest, ManifestsArgs, VaultManifests
 from components.network.addresses import eastwest_address
 from components.operators.external_dns import dns_record
-from components.tenancy.certificates import authority, leaf
+from components.tenancy.certificates import authority, issued, leaf
 from components.tenancy.postgres import STORAGE_CLASS
 from components.vault.audit import AuditDevices
 from components.vault.engines import declared_roles
@@ -47,7 +47,7 @@ def certificate_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
     return (
         *authority(VAULT_NAMESPACE),
         leaf(VAULT_NAMESPACE, SERVER_CERTIFICATE, common_name=service_name(), usages=("server auth",), dns_names=names),
-        leaf(VAULT_NAMESPACE, TRUST_CERTIFICATE, common_name="trust", usages=("client auth",)),
+        issued(leaf(VAULT_NAMESPACE, TRUST_CERTIFICATE, common_name="trust", usages=("client auth",))),
     )
 
 

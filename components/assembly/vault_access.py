@@ -19,7 +19,7 @@ from components.assembly.place import ClusterPlace
 from components.base import Component
 from components.graph.names import DATABASE_ACCESS_ROLE, SPIRE_SERVER_NAMESPACE, TENANT_LABEL
 from components.manifests import Manifest, ManifestsArgs, VaultManifests, manifest
-from components.tenancy.certificates import leaf
+from components.tenancy.certificates import issued, leaf
 from components.tenancy.stores import issuer_of
 from components.vault.access import VaultAccess, VaultAccessArgs
 from components.vault.access_plan import vault_access
@@ -30,7 +30,6 @@ CLIENT: Final = "vault-client-tls"
 """In a tenant's namespace: what Vault shows to the tenant's databases."""
 DISCOVERY_TRUST: Final = "discovery-trust"
 """In SPIRE's namespace: carries the authority's certificate; the key in it opens nothing."""
-ISSUED: Final = {"pulumi.com/waitFor": "condition=Ready"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +53,6 @@ def authority_objects(place: ClusterPlace, authority: pulumi.Input[str]) -> tupl
         for tenant in graph.tenants
         if any(graph.fetches(workload) for workload in graph.workloads_of(tenant, place.region))
     )
-
-
-def issued(certificate: Manifest) -> Manifest:
-    """The certificate, as one whose secret is read next."""
-    return {**certificate, "metadata": {**certificate["metadata"], "annotations": ISSUED}}
 
 
 def discovery_trust() -> Manifest:

@@ -24,6 +24,9 @@ LEAF_HOURS: Final = 30 * 24
 LEAF_RENEW_HOURS: Final = 10 * 24
 """Left when it is renewed: ten days for whoever reads the file only now and then."""
 
+ISSUED: Final = {"pulumi.com/waitFor": "condition=Ready"}
+"""Annotation of an object that counts as made when its controller says so, not when the API server has it."""
+
 Usage = Literal["server auth", "client auth"]
 
 
@@ -42,6 +45,11 @@ class Issuer:
 
 OWN: Final = Issuer()
 """The authority of the certificate's own namespace."""
+
+
+def issued(certificate: Manifest) -> Manifest:
+    """The certificate, as one whose secret the program reads next: without this it would read before there is any."""
+    return {**certificate, "metadata": {**certificate["metadata"], "annotations": ISSUED}}
 
 
 def product_issuer(product: str) -> Issuer:

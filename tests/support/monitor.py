@@ -55,6 +55,7 @@ class Read:
     type: str
     urn: str
     parent: str
+    dependencies: frozenset[str]
 
 
 class DuplicateUrnError(AssertionError):
@@ -190,7 +191,9 @@ class _Recorder(mocks.MockMonitor):
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         answer = super().ReadResource(request)
-        self.recording.reads.append(Read(type=request.type, urn=answer.urn, parent=request.parent))
+        self.recording.reads.append(
+            Read(type=request.type, urn=answer.urn, parent=request.parent, dependencies=frozenset(request.dependencies))
+        )
         return answer
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
