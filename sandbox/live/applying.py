@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sandbox.live import objects
@@ -19,10 +19,16 @@ _KIND_SECONDS: Final = 60.0
 
 
 class Applying:
-    """Creates, changes and removes objects as one program does; `cancelled` ends every waiting."""
+    """Creates, changes and removes objects as one program does; `cancelled` ends every waiting, `without` is not sent."""
 
-    def __init__(self, cluster: Cluster, wants_definitions: Callable[[], bool], cancelled: threading.Event) -> None:
-        self._cluster, self._wants_definitions, self._cancelled = cluster, wants_definitions, cancelled
+    def __init__(
+        self,
+        cluster: Cluster,
+        wants_definitions: Callable[[], bool],
+        cancelled: threading.Event,
+        without: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._cluster, self._wants_definitions, self._cancelled, self._without = cluster, wants_definitions, cancelled, without
 
     def apply(self, inputs: Mapping[str, Any], manager: str, *, timeout: float, patch: bool = False) -> Object:
         """Applies and waits until it is ready; the object as the server has it then.
@@ -37,7 +43,7 @@ class Applying:
             ServerError: refused, with the object's name in front.
             NotReadyError: stored, and not ready.
         """
-        wanted = objects.manifest(inputs)
+        wanted = objects.manifest(inputs, self._without)
         self._known(wanted)
         if patch and self._found(wanted) is None:
             raise ServerError(404, "NotFound", f"{named(wanted)} is not there, and a patch changes only what is")
@@ -52,7 +58,7 @@ class Applying:
         """
         if objects.has_unknowns(inputs):
             return None
-        wanted = objects.manifest(inputs)
+        wanted = objects.manifest(inputs, self._without)
         try:
             return self._applied(wanted, manager, dry_run=True)
         except ServerError as error:
@@ -64,7 +70,7 @@ class Applying:
     def intended(self, inputs: Mapping[str, Any], manager: str) -> Object | None:
         """What the server would have if the inputs were applied again, whoever owns the fields by now."""
         try:
-            return self._cluster.apply(objects.manifest(inputs), manager, force=True, dry_run=True)
+            return self._cluster.apply(objects.manifest(inputs, self._without), manager, force=True, dry_run=True)
         except ServerError:
             return None
 

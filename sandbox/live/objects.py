@@ -1,7 +1,7 @@
 """Between the engine's values and the server's objects: manifests from inputs, outputs from what the server has."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sandbox.standin import wire
@@ -12,11 +12,17 @@ _SERVERS_OWN: Final = ("uid", "resourceVersion", "generation", "creationTimestam
 _HIDDEN: Final = ("data", "stringData")
 
 
-def manifest(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What is sent: plain values, without what is null."""
+def manifest(inputs: Mapping[str, Any], without: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What is sent: plain values, without what is null and what `without` names (`<apiVersion>/<kind>` → dotted paths)."""
     made: dict[str, Any] = _dense(wire.plain(dict(inputs)))
     made.pop("status", None)
     made.setdefault("metadata", {})
+    for path in without.get(f"{made.get('apiVersion')}/{made.get('kind')}", ()):
+        *above, last = path.split(".")
+        found: Any = made
+        for key in above:
+            found = found.get(key, {})
+        found.pop(last, None)
     return made
 
 

@@ -1,11 +1,12 @@
 """What is running: the file that `ZEROTRUST_SANDBOX` names, and how a cluster in it is reached.
 
     {"regions": {"eu-west-1": {"kubeconfig": "<path>"}}, "home": "<folder>", "left_out": {"cilium": "<reason>"},
-     "values": {"istiod": ["<path>"]}}
+     "values": {"istiod": ["<path>"]}, "without": {"v1/ConfigMap": ["data.extra"]}}
 
 `regions` alone is needed. `home` is where the live providers write (the file's folder unless said); `left_out` names charts,
 as `components/charts.yaml` does, that are declared and not installed, each with its reason. `values` names, for a chart, the
-values files that go over the program's values, the last one over the others.
+values files that go over the program's values, the last one over the others. `without` names, for a kind, the fields that are not
+sent, because what they speak of is not on this machine.
 """
 
 import base64
@@ -48,6 +49,7 @@ class Running:
     regions: Mapping[str, Access]
     left_out: Mapping[str, str]
     values: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def cluster(self, kubeconfig: str) -> Access:
         """The cluster that a provider's kubeconfig leads to, with the administrator's certificate instead of a token of AWS.
@@ -87,6 +89,7 @@ def running(file: str) -> Running:
         regions=regions,
         left_out=dict(said.get("left_out") or {}),
         values={name: tuple(map(Path, files)) for name, files in (said.get("values") or {}).items()},
+        without={kind: tuple(paths) for kind, paths in (said.get("without") or {}).items()},
     )
 
 

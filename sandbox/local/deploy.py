@@ -34,6 +34,12 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "kyverno": "what it adds to objects the platform's own objects have; it is judged by its own command line",
 }
 """Charts that could be installed here and are not."""
+WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
+    # there is no S3, and without the plug-in that writes to it the operator starts no database that names it
+    "postgresql.cnpg.io/v1/Cluster": ("spec.plugins",),
+    "postgresql.cnpg.io/v1/ScheduledBackup": ("spec.immediate",),
+}
+"""Fields of declared objects that the clusters are not told."""
 STATE: Final = "stack.json"
 
 
@@ -57,7 +63,7 @@ def running(where: Plan, authority: Path) -> Path:
     issuer.write_text(yaml.safe_dump({"jwksResolverExtraRootCA": authority.read_text(encoding="utf-8")}), encoding="utf-8")
     values = {name: [str(path)] for name, path in machine_values().items()}
     values["istiod"].append(str(issuer))
-    known = {"regions": regions, "home": str(where.home), "left_out": dict(LEFT_OUT), "values": values}
+    known = {"regions": regions, "home": str(where.home), "left_out": dict(LEFT_OUT), "values": values, "without": dict(WITHOUT)}
     file.write_text(json.dumps(known), encoding="utf-8")
     return file
 

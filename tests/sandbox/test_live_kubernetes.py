@@ -91,6 +91,19 @@ def test_a_changed_setting_changes_the_same_object_and_a_dropped_one_leaves_it(r
     run.destroy()
 
 
+def test_what_is_not_on_this_machine_is_not_sent_and_nothing_else_is_missing(
+    rehearse: Open, server: ApiServer, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = json.loads((home / "sandbox.json").read_text()) | {"without": {"v1/ConfigMap": ["data.bucket", "none.of.it"]}}
+    (tmp_path / "running.json").write_text(json.dumps(known), encoding="utf-8")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "running.json"))
+    run = rehearse(programs.settings({"level": "high", "bucket": "s3://nowhere"}))
+    run.up()
+    assert server.request("GET", f"{CONFIG_MAPS}/settings")["data"] == {"level": "high"}
+    assert run.up().changed == []
+    run.destroy()
+
+
 def test_a_secret_input_is_on_the_server_and_nowhere_in_the_state(rehearse: Open, server: ApiServer, tmp_path: Path) -> None:
     run = rehearse(programs.settings({}, word="not for the state"))
     run.up()
