@@ -97,8 +97,8 @@ def _initialise_soon(ask: Ask, file: Path, over: threading.Event) -> None:
         try:
             if initialised(ask, file):
                 return
-        except (OSError, VaultError):
-            continue
+        except (OSError, VaultError, ServerError):
+            continue  # the pod is not there yet, or does not answer
 
 
 def initialised(ask: Ask, file: Path) -> bool:
