@@ -62,7 +62,8 @@ WAITING = {"waiting": {"reason": "ErrImagePull", "message": "no local build of i
     ],
 )
 def test_what_keeps_a_pod_is_the_reason(status, reason):
-    found = only(statefulsets=[owner({}, replicas=1)], pods=[pod(status), pod({"conditions": []}, namespace="elsewhere")])
+    other = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "of another"}]}
+    found = only(statefulsets=[owner({}, replicas=1)], pods=[pod(status), pod(other, namespace="elsewhere")])
     assert not found.is_up
     assert found.reasons == (reason,)
     assert str(found) == f"eu-west-1 here/one: 0 of 1 pods ready ({reason})"
