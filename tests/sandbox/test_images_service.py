@@ -99,12 +99,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         "/tmp": File(mode=0o1777),  # noqa: S108 - of the image
     }
     write(archive, files, Settings(entrypoint=("/app",)))
+    # another image: containerd takes every name of an image away with it
+    pause = home / "pause.tar"
+    write(pause, files, Settings(entrypoint=("/pause",)))
     (home / "images.json").write_text(
         json.dumps(
             {
                 "patterns": [
                     {"repository": "*/bank-a/*", "archive": str(archive)},
-                    {"repository": "sandbox.local/pause", "archive": str(archive)},
+                    {"repository": "sandbox.local/pause", "archive": str(pause)},
                     {"repository": "busybox", "archive": str(archive)},
                     {"repository": "*/broken", "archive": str(home / "none.tar")},
                 ]
