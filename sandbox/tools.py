@@ -46,18 +46,6 @@ def _spire(package: str) -> Tool:
     )
 
 
-def _cilium(package: str, *, tags: str = "") -> Tool:
-    """A program of Cilium's release; it reads a revision and a date beside the number, which a module has not."""
-    return Tool(
-        package=f"github.com/cilium/cilium/{package}",
-        module="github.com/cilium/cilium",
-        folder="cilium",
-        tags=tags,
-        ldflags='-s -w -X "github.com/cilium/cilium/pkg/version.ciliumVersion={number} {version} -"',
-        default=False,
-    )
-
-
 def _istio(package: str, *, default: bool = False) -> Tool:
     """A program of the Istio whose analysis judges the manifests, stamped with the module's version, which no release names."""
     return Tool(
@@ -92,11 +80,6 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "cert-manager-controller": _cert_manager("controller"),
     "cert-manager-startupapicheck": _cert_manager("startupapicheck"),
     "cert-manager-webhook": _cert_manager("webhook"),
-    "cilium-agent": _cilium("daemon"),
-    "cilium-cni": _cilium("plugins/cilium-cni"),
-    "cilium-dbg": _cilium("cilium-dbg"),
-    "cilium-health-responder": _cilium("cilium-health/responder"),
-    "cilium-operator": _cilium("operator", tags="ipam_provider_operator"),
     "cilium-verdicts": Tool(),
     "coredns": Tool(default=False),
     "cnpg": Tool(

@@ -30,6 +30,8 @@ PREFIX: Final = "vault/"
 """Of the objects in the region's bucket for backups."""
 TOKEN_SECONDS: Final = 600
 DEADLINE_SECONDS: Final = 1800
+SCRATCH: Final = "/scratch"
+"""In the pod: where the snapshot lies between the two containers."""
 FOLDER: Final = Path(__file__).parent / "files"
 POLICY: Final = FOLDER / "snapshot.hcl"
 SAVE: Final = FOLDER / "snapshot-save.sh"
@@ -101,7 +103,7 @@ def snapshot_objects(job: SnapshotJob) -> tuple[Manifest, ...]:
 
 
 def _pod(job: SnapshotJob) -> dict[str, Any]:
-    work = {"name": "work", "mountPath": "/work"}
+    scratch = {"name": "scratch", "mountPath": SCRATCH}
     return {
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
@@ -116,16 +118,16 @@ def _pod(job: SnapshotJob) -> dict[str, Any]:
                     # The active server alone makes a snapshot; any other would hand the request on.
                     {"name": "VAULT_ADDR", "value": f"https://{service_name(ACTIVE_SERVICE)}:{VAULT_PORT}"},
                     {"name": "VAULT_CACERT", "value": "/trust/ca.crt"},
-                    {"name": "HOME", "value": "/work"},
+                    {"name": "HOME", "value": SCRATCH},
                     {"name": "MOUNT", "value": MOUNT},
                     {"name": "ROLE", "value": ROLE},
                     {"name": "JWT_FILE", "value": "/token/token"},
-                    {"name": "SNAPSHOT", "value": "/work/snapshot"},
+                    {"name": "SNAPSHOT", "value": f"{SCRATCH}/snapshot"},
                 ],
                 "securityContext": container_security(),
                 "resources": pod_resources("50m", "256Mi"),
                 "volumeMounts": [
-                    work,
+                    scratch,
                     {"name": "token", "mountPath": "/token", "readOnly": True},
                     {"name": "trust", "mountPath": "/trust", "readOnly": True},
                 ],
@@ -138,17 +140,17 @@ def _pod(job: SnapshotJob) -> dict[str, Any]:
                 "command": ["/bin/sh", "-eu", "-c", CARRY.read_text(encoding="utf-8")],
                 "env": [
                     {"name": "AWS_REGION", "value": job.region},
-                    {"name": "HOME", "value": "/work"},
+                    {"name": "HOME", "value": SCRATCH},
                     {"name": "TARGET", "value": pulumi.Output.concat("s3://", job.bucket, "/", PREFIX)},
-                    {"name": "SNAPSHOT", "value": "/work/snapshot"},
+                    {"name": "SNAPSHOT", "value": f"{SCRATCH}/snapshot"},
                 ],
                 "securityContext": container_security(),
                 "resources": pod_resources("50m", "256Mi"),
-                "volumeMounts": [work],
+                "volumeMounts": [scratch],
             }
         ],
         "volumes": [
-            {"name": "work", "emptyDir": {"sizeLimit": "20Gi"}},
+            {"name": "scratch", "emptyDir": {"sizeLimit": "20Gi"}},
             {
                 "name": "token",
                 "projected": {

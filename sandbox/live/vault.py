@@ -71,10 +71,10 @@ def token_file(home: Path, region: str) -> Path:
 
 @contextmanager
 def ceremony(cluster: Cluster, home: Path) -> Iterator[None]:
-    """Makes the seal's key, and initialises the first server as soon as it answers, while the caller waits for the servers.
+    """Makes the seal's key, and initialises the first server as soon as it answers; ends when that is done.
 
     Raises:
-        ServerError: when the key cannot be stored.
+        ServerError: when the key cannot be stored, or the server is not initialised two minutes after the caller's work.
     """
     about = {"name": SEAL, "namespace": VAULT_NAMESPACE}
     if cluster.get("v1", "Secret", VAULT_NAMESPACE, SEAL) is None:
@@ -87,6 +87,11 @@ def ceremony(cluster: Cluster, home: Path) -> Iterator[None]:
     thread.start()
     try:
         yield
+        # Helm waits for no StatefulSet whose pods are replaced by hand, and Vault's are
+        thread.join(_PATIENCE_SECONDS)
+        if thread.is_alive():
+            message = f"{cluster.access.region}: {VAULT_NAMESPACE}/{POD} is not initialised after {_PATIENCE_SECONDS:.0f} s"
+            raise ServerError(0, "NotInitialised", message)
     finally:
         over.set()
         thread.join()

@@ -25,6 +25,7 @@ from sandbox.toolchain import ROOT, ToolError, build_all
 
 STACK: Final = "local"
 _CLOUD_SECONDS: Final = 30.0
+_LINE_SECONDS: Final = 10.0
 _TICK: Final = 0.2
 _PATIENCE_SECONDS: Final = 120.0
 """Without any workload more coming up."""
@@ -55,10 +56,18 @@ class Steps:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Callable[[str], None]]:
-        """One step; what it is given is shown while it lasts."""
-        began = time.monotonic()
+        """One step; what it is given is shown while it lasts, without a terminal a line of it every ten seconds."""
+        began = said = time.monotonic()
         with self.console.status(title) as status:
-            yield lambda line: status.update(f"{title}: {line}")
+
+            def show(line: str) -> None:
+                nonlocal said
+                status.update(f"{title}: {line}")
+                if not self.console.is_terminal and time.monotonic() - said > _LINE_SECONDS:
+                    said = time.monotonic()
+                    self.console.print(f"{title}: {line}")
+
+            yield show
         self.console.print(f"[green]✓[/green] {title} [dim]{time.monotonic() - began:.0f} s[/dim]")
 
     @property

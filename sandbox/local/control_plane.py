@@ -13,7 +13,6 @@ from sandbox.local.network import entering
 from sandbox.local.plan import API_PORT, CLUSTER_DOMAIN, RegionPlan
 from sandbox.local.processes import Process, ProcessError, Processes
 
-ISSUER: Final = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 PROGRAMS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """What `start` needs of the toolchain."""
 _STORE, _PEER = "https://127.0.0.1:2379", "https://127.0.0.1:2380"

@@ -40,7 +40,6 @@ WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
     "postgresql.cnpg.io/v1/ScheduledBackup": ("spec.immediate",),
 }
 """Fields of declared objects that the clusters are not told."""
-STATE: Final = "stack.json"
 
 
 class DeployError(Exception):
@@ -102,7 +101,4 @@ def up(stack: str, where: Plan, authority: Path, progress: Callable[[str], None]
             session.stack.up(on_event=see, parallel=PARALLEL, color="never")
         except (auto.errors.CommandError, auto.InlineSourceRuntimeError, RuntimeError) as error:
             raise DeployError("\n".join(dict.fromkeys(said)) or str(error)) from None
-        finally:
-            exported = session.stack.export_stack()
-            (where.home / STATE).write_text(json.dumps(exported.deployment), encoding="utf-8")
     return done

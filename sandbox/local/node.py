@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from components.helm import SYSTEM_NODES, SYSTEM_TOLERATION
 from sandbox.apiclient import RefusedError
 from sandbox.local import host
 from sandbox.local.control_plane import ControlPlane
@@ -23,9 +24,8 @@ from sandbox.local.processes import Process, ProcessError, Processes
 from sandbox.toolchain import ROOT, cache_root
 
 PROGRAMS: Final = ("image-service", "kubelet", "kube-proxy")
-ROLE_LABEL: Final = "zerotrust.role"
-SYSTEM_TAINT: Final = {"key": "CriticalAddonsOnly", "value": "true", "effect": "NoSchedule"}
-"""As components/cluster/node_group.py sets them on EKS's nodes."""
+_SYSTEM_TAINT: Final = {key: SYSTEM_TOLERATION[key] for key in ("key", "value", "effect")}
+"""Of a node of the system role, as its node group has it on EKS; the label is `SYSTEM_NODES`' too."""
 PAUSE: Final = "sandbox.local/pause:1"
 _CONTAINERD, _IMAGES = "/run/containerd/containerd.sock", "/run/image-service.sock"
 _SETTINGS: Final = Path("/var/lib/node")
@@ -143,7 +143,7 @@ def _services(plan: Plan, cluster: ControlPlane, node: NodePlan, programs: Mappi
     labels = {
         "topology.kubernetes.io/region": cluster.region.code,
         "topology.kubernetes.io/zone": node.zone,
-        ROLE_LABEL: node.role,
+        **dict.fromkeys(SYSTEM_NODES, node.role),
     }
     kubelet = [
         str(programs["kubelet"]),
@@ -231,7 +231,7 @@ def kubelet_configuration(cluster: ControlPlane, node: NodePlan, served: tuple[P
         "failSwapOn": False,
         "maxPods": 250,
         "serializeImagePulls": False,
-        "registerWithTaints": [SYSTEM_TAINT] if node.role == "system" else [],
+        "registerWithTaints": [_SYSTEM_TAINT] if node.role == "system" else [],
         "nodeStatusUpdateFrequency": "10s",
         "volumeStatsAggPeriod": "-1m",
     }

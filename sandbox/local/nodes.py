@@ -52,7 +52,6 @@ def end(plan: Plan) -> int:
     network.destroy(plan)
     for mounted in sorted(_mounts(plan.home), reverse=True):
         subprocess.run(["umount", "--lazy", mounted], check=True)
-    shutil.rmtree(plan.home, ignore_errors=True)
     if plan.home.exists():
         shutil.rmtree(plan.home)
     return ended

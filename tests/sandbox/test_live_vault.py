@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sandbox.certificates import Authority
 from sandbox.live import execution
+from sandbox.live import vault as live_vault
 from sandbox.live.client import Cluster, ServerError
 from sandbox.live.running import Access
-from sandbox.live.vault import Inside, VaultError, initialised
+from sandbox.live.vault import SEAL, Inside, VaultError, ceremony, initialised, token_file
 from sandbox.vault_server import VaultServer, openbao
 
 SEALED_BY = "static"
@@ -163,3 +165,39 @@ def test_a_command_that_fails_is_refused_in_its_own_words(answering: Callable[[b
     cluster, _ = answering(b"HTTP/1.1 403 Forbidden\r\n\r\n")
     with pytest.raises(ServerError, match="exec is refused: 403 Forbidden"):
         execution.run(cluster, "vault", "vault-0", "vault", ["true"])
+
+
+class Answering:
+    """A cluster whose Vault answers from the third time on, if ever."""
+
+    def __init__(self, *, ever: bool) -> None:
+        self.access = SimpleNamespace(region="eu-west-1")
+        self.ever, self.asked, self.applied = ever, 0, list[str]()
+
+    def get(self, *_: object) -> None:
+        return None
+
+    def apply(self, manifest: dict[str, Any], _: str) -> None:
+        self.applied.append(manifest["metadata"]["name"])
+
+    def through(self, _: str, method: str, *__: object) -> tuple[int, bytes]:
+        self.asked += 1
+        if not self.ever or self.asked < 3:
+            return 503, b"error trying to reach service"
+        return 200, b'{"root_token": "t"}' if method == "PUT" else b'{"initialized": false}'
+
+
+def test_a_ceremony_ends_when_the_first_server_is_initialised_though_nobody_else_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(live_vault, "_PAUSE_SECONDS", 0.01)
+    cluster = Answering(ever=True)
+    with ceremony(cluster, tmp_path):  # type: ignore[arg-type]
+        assert cluster.applied == [SEAL]
+    assert json.loads(token_file(tmp_path, "eu-west-1").read_text()) == {"token": "t"}
+
+
+def test_a_ceremony_that_nobody_answers_is_an_error_and_not_a_release(tmp_path, monkeypatch):
+    monkeypatch.setattr(live_vault, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(live_vault, "_PATIENCE_SECONDS", 0.1)
+    with pytest.raises(ServerError, match="vault-0 is not initialised"), ceremony(Answering(ever=False), tmp_path):  # type: ignore[arg-type]
+        pass
+    assert not token_file(tmp_path, "eu-west-1").exists()

@@ -58,7 +58,6 @@ class Settings:
     user: str = "65532"
     """Number, or `number:number`."""
     folder: str = "/"
-    labels: Mapping[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The `config` of the image's configuration."""
@@ -69,7 +68,6 @@ class Settings:
             "Env": [f"{name}={value}" for name, value in sorted({**path, **self.environment}.items())],
             **({"Entrypoint": list(self.entrypoint)} if self.entrypoint else {}),
             **({"Cmd": list(self.command)} if self.command else {}),
-            **({"Labels": dict(sorted(self.labels.items()))} if self.labels else {}),
         }
 
 
