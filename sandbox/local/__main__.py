@@ -4,12 +4,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 
 from components.settings import Settings, load_file
@@ -21,11 +19,14 @@ from sandbox.local.images.prepare import prepare, tools, write_table
 from sandbox.local.images.table import IMAGES
 from sandbox.local.plan import Plan, RegionPlan, plan
 from sandbox.local.processes import ProcessError, Processes
+from sandbox.memory import Peak
+from sandbox.progress import Steps
 from sandbox.toolchain import ROOT, ToolError, build_all
 
 STACK: Final = "local"
+STARTED: Final = "started.json"
+"""In the sandbox's home: what its start took, in seconds and GiB."""
 _CLOUD_SECONDS: Final = 30.0
-_LINE_SECONDS: Final = 10.0
 _TICK: Final = 0.2
 _PATIENCE_SECONDS: Final = 120.0
 """Without any workload more coming up."""
@@ -47,37 +48,13 @@ class UnhealthyError(Exception):
     user_facing = True
 
 
-class Steps:
-    """Says on the terminal what is under way and what it took."""
-
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
-        self._began = time.monotonic()
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[Callable[[str], None]]:
-        """One step; what it is given is shown while it lasts, without a terminal a line of it every ten seconds."""
-        began = said = time.monotonic()
-        with self.console.status(title) as status:
-
-            def show(line: str) -> None:
-                nonlocal said
-                status.update(f"{title}: {line}")
-                if not self.console.is_terminal and time.monotonic() - said > _LINE_SECONDS:
-                    said = time.monotonic()
-                    self.console.print(f"{title}: {line}")
-
-            yield show
-        self.console.print(f"[green]✓[/green] {title} [dim]{time.monotonic() - began:.0f} s[/dim]")
-
-    @property
-    def seconds(self) -> float:
-        """Since the first step."""
-        return time.monotonic() - self._began
-
-
-def up(where: Plan, steps: Steps) -> None:
+def up(where: Plan, steps: Steps, memory: Peak) -> None:
     """Starts everything; what an earlier start left is ended first.
+
+    Args:
+        where: the sandbox.
+        steps: told what is under way.
+        memory: watched since before.
 
     Raises:
         UnhealthyError: at the end, with what does not run; what runs stays.
@@ -108,6 +85,8 @@ def up(where: Plan, steps: Steps) -> None:
         deploy.up(STACK, where, authority, said)
     with steps.step("health") as said:
         unready = wait(clusters, said)
+    took = {"seconds": round(steps.seconds, 1), "memory_gib": round(memory.gib, 2)}
+    (where.home / STARTED).write_text(json.dumps(took) + "\n", encoding="utf-8")
     show(where, steps)
     if unready:
         raise UnhealthyError("not everything is up:\n" + "\n".join(f"- {each}" for each in unready))
@@ -170,7 +149,8 @@ def main() -> int:
         if what == "down":
             steps.console.print(f"ended {nodes.end(where)} processes; nothing is left")
             return 0
-        up(where, steps)
+        with Peak() as memory:
+            up(where, steps, memory)
     except Exception as error:
         if not getattr(error, "user_facing", False):
             raise
