@@ -1,0 +1,207 @@
+"""What a proof found, in the shapes that proof.json has and the report shows. Durations are seconds, times RFC 3339 in UTC."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+PARTS: Final = ("steps", "cells", "attacks", "outages", "rotations")
+"""Of a proof, in the order in which they are made and shown: the names of its fields."""
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One thing seen: who said it, and its own words, shortened to what matters."""
+
+    source: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a call's life, in the documents' order."""
+
+    number: int
+    title: str
+    holds: bool
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One ordered pair of workloads and one request: what the access graph says of it, and what came of it."""
+
+    region: str
+    caller: str
+    callee: str
+    method: str
+    path: str
+    edge: str
+    """Key of the call in the settings that allows it; empty when nothing does."""
+    allowed: bool
+    status: int
+    stopped_by: str
+    """Who refused it by its own words; empty when it was answered."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was answered exactly when it is declared; a refusal that nobody owns up to is none."""
+        return self.allowed if self.edge else not self.allowed and bool(self.stopped_by)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """An attack made once: with everything on, or with one layer off."""
+
+    without: str
+    """The layer that was off; empty with all on."""
+    stopped: bool
+    by: str
+    """Who stopped it; empty when nobody did."""
+    evidence: Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """One attack, who must stop it, and what did: with everything on first, then with the layer that did it off."""
+
+    key: str
+    """Stable: `wire-plain-text`, `token-alg-none`."""
+    title: str
+    family: str
+    """What it goes against: `wire`, `token`, `path`, `identity`, `admission`, `secrets`, `egress`, `runtime`."""
+    techniques: tuple[str, ...]
+    """MITRE ATT&CK for containers or enterprise: `T1557`."""
+    case: str
+    """Its number in the threat model (`A25`); empty when it is one of the wire's own."""
+    expected: str
+    """The layer that must stop it first."""
+    attempts: tuple[Attempt, ...]
+    single: str = ""
+    """Why no second layer stands behind the first; empty when one does."""
+
+    @property
+    def holds(self) -> bool:
+        """Stopped by the layer that must; with that one off by the next, unless it is named as a single."""
+        first, *others = self.attempts
+        with_all = not first.without and first.stopped and first.by == self.expected
+        return with_all and (bool(self.single) or (bool(others) and all(one.stopped for one in others)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outage:
+    """A component killed or frozen under load, and what became of allowed and of forbidden requests meanwhile."""
+
+    component: str
+    how: str
+    """`killed`, `frozen`."""
+    promise: str
+    """What is promised in writing for authorised traffic: `kept`, `refused`, `until expiry`."""
+    source: str
+    """Where it is promised."""
+    allowed: int
+    lost: int
+    """Authorised requests that were sent, and of them those that failed."""
+    forbidden: int
+    answered: int
+    """Unauthorised requests that were sent, and of them those that were answered: never any."""
+    recovered: float | None
+    """Seconds from the component's return to the first of an unbroken row of answers; None if nothing was lost."""
+    holds: bool
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """A credential or authority replaced under load."""
+
+    subject: str
+    seconds: float
+    requests: int
+    failed: int
+    changes: int
+    """How many different ones were seen in use."""
+    holds: bool
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Everything, of one run against one sandbox."""
+
+    began: str
+    seconds: float
+    revision: str
+    """Of the program: the commit, `+` behind it when the tree differs."""
+    steps: tuple[Step, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    attacks: tuple[Attack, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    rotations: tuple[Rotation, ...] = ()
+    asked: tuple[str, ...] = PARTS
+    """The parts that were to be made; the others were left out by the command."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Part → why it could not be made to its end."""
+    not_running: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Region → what is declared and does not run in this sandbox → why."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Measured beside: `memory_gib` while it ran, `sandbox_seconds` and `sandbox_memory_gib` of the sandbox's start,
+    `<part>_seconds`."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every part that was asked for was made, found something, and all of it holds."""
+        made = all(part not in self.failed and getattr(self, part) for part in self.asked)
+        return made and all(one.holds for one in self.everything())
+
+    def everything(self) -> Iterator[Step | Cell | Attack | Outage | Rotation]:
+        """All results, in the order of the report."""
+        for part in PARTS:
+            yield from getattr(self, part)
+
+    def write(self, file: Path) -> None:
+        """Writes proof.json: the fields, and `holds` beside those of each result."""
+        listed = {name: [{**asdict(one), "holds": one.holds} for one in getattr(self, name)] for name in PARTS}
+        whole = {"holds": self.holds, **asdict(self), **listed}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """What `write` wrote.
+
+        Raises:
+            OSError, ValueError, TypeError, KeyError: there is none, or it is of other fields.
+        """
+        found = json.loads(file.read_text(encoding="utf-8"))
+        del found["holds"]
+        made = {
+            "steps": _each(Step, found["steps"], evidence=_said),
+            "cells": _each(Cell, found["cells"]),
+            "attacks": _each(Attack, found["attacks"], techniques=tuple, attempts=_attempts),
+            "outages": _each(Outage, found["outages"], evidence=_said),
+            "rotations": _each(Rotation, found["rotations"], evidence=_said),
+        }
+        return cls(**{**found, **made, "asked": tuple(found["asked"])})
+
+
+def _each(kind: Callable[..., _Result], found: Iterable[dict[str, Any]], **made: Callable[[Any], Any]) -> tuple[_Result, ...]:
+    """The results of a part; `made` turns a field into what JSON cannot hold. What is computed is computed again."""
+    computed = {name for name in ("holds",) if isinstance(getattr(kind, name, None), property)}
+    return tuple(
+        kind(**{name: made.get(name, _same)(value) for name, value in one.items() if name not in computed}) for one in found
+    )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _said(found: Iterable[dict[str, str]]) -> tuple[Evidence, ...]:
+    return tuple(Evidence(**one) for one in found)
+
+
+def _attempts(found: Iterable[dict[str, Any]]) -> tuple[Attempt, ...]:
+    return tuple(Attempt(**{**one, "evidence": Evidence(**one["evidence"])}) for one in found)
