@@ -54,7 +54,7 @@ test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.p
 
 test-sandbox: $(READY) ## The sandbox's own suites, as root on Linux; what they run is built once
 	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.local.nodes import PROGRAMS; print(*PROGRAMS)') \
-		app helm pause registrar spire-agent spire-oidc spire-server valkey-front > /dev/null
+		app helm pause spire-agent spire-oidc spire-server valkey-front > /dev/null
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile tests/sandbox
 
 test-vault: $(READY) ## The suites of Vault's server on HashiCorp's own, built once (ten minutes); make test asks OpenBao

@@ -50,7 +50,10 @@ _TYPED: Final[Mapping[tuple[str, str], type[pulumi.CustomResource]]] = {
 """Core kinds by the SDK's own class; every other kind is a CustomResource."""
 
 WITHOUT_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
-"""Annotation of workloads whose readiness needs what a later release brings (an image that a tenant has not pushed)."""
+"""Annotation of what gets ready only by what comes later: a release, an image that a tenant has not pushed."""
+
+WHEN_READY: Final = {"pulumi.com/waitFor": "condition=Ready"}
+"""Annotation of an object that counts as made when its controller says so, not when the API server has it."""
 
 
 def manifest(

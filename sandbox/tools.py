@@ -183,4 +183,5 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "spire-server": _spire("cmd/spire-server"),
     "valkey-front": Tool(default=False),
     "vault": Tool(package="github.com/hashicorp/vault", module="github.com/hashicorp/vault", default=False),
+    "volumes": Tool(default=False),
 }

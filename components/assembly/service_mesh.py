@@ -36,7 +36,8 @@ from components.tenancy.valkey import Valkey, valkey_cache
 
 COUNTERS: Final = "counters"
 COUNTERS_CLIENT: Final = "counters-client-tls"
-ISSUER_DATABASE: Final = "keycloak"
+ISSUER_DATABASE: Final = "accounts"
+"""Not as the issuer: the operator makes a service account of the database's name, and the issuer's own is `keycloak`."""
 
 
 @dataclass(frozen=True, kw_only=True)

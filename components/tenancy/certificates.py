@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from components.graph.names import CERTIFICATES_NAMESPACE
-from components.manifests import Manifest, manifest
+from components.manifests import WHEN_READY, Manifest, manifest
 
 API: Final = "cert-manager.io/v1"
 AUTHORITY: Final = "stores"
@@ -23,9 +23,6 @@ ROOT_RENEW_HOURS: Final = 365 * 24
 LEAF_HOURS: Final = 30 * 24
 LEAF_RENEW_HOURS: Final = 10 * 24
 """Left when it is renewed: ten days for whoever reads the file only now and then."""
-
-ISSUED: Final = {"pulumi.com/waitFor": "condition=Ready"}
-"""Annotation of an object that counts as made when its controller says so, not when the API server has it."""
 
 Usage = Literal["server auth", "client auth"]
 
@@ -49,7 +46,7 @@ OWN: Final = Issuer()
 
 def issued(certificate: Manifest) -> Manifest:
     """The certificate, as one whose secret the program reads next: without this it would read before there is any."""
-    return {**certificate, "metadata": {**certificate["metadata"], "annotations": ISSUED}}
+    return {**certificate, "metadata": {**certificate["metadata"], "annotations": WHEN_READY}}
 
 
 def product_issuer(product: str) -> Issuer:
@@ -105,15 +102,15 @@ def leaf(
 ) -> Manifest:
     """One certificate of the namespace's or product's authority, with a new key at every renewal, in a secret of its name.
 
-    The secret holds `ca.crt`, `tls.crt` and `tls.key`, with `der` also `key.der`. `common_name` is what the store knows the
-    holder by.
+    The secret holds `ca.crt`, `tls.crt` and `tls.key`, with `der` also `key.der`, as PKCS#8: Java's driver of PostgreSQL reads
+    nothing else. `common_name` is what the store knows the holder by.
     """
     spec: dict[str, Any] = {
         "commonName": common_name,
         "secretName": name,
         "duration": f"{LEAF_HOURS}h",
         "renewBefore": f"{LEAF_RENEW_HOURS}h",
-        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always", **({"encoding": "PKCS8"} if der else {})},
         "usages": ["digital signature", *usages],
         "issuerRef": issuer.reference,
     }

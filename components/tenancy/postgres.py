@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from components.graph.names import CLUSTER_DOMAIN, DATABASE_ACCESS_ROLE, SERVICE_LABEL, database_group, database_name
-from components.manifests import Manifest, manifest
+from components.manifests import WHEN_READY, Manifest, manifest
 from components.settings.tenants import mebibytes, millicores
 from components.tenancy.certificates import OWN, Issuer, leaf
 from components.tenancy.pods import CPU_BURST, HOST, ZONE
@@ -171,7 +171,16 @@ def postgres_cluster(wanted: Postgres) -> tuple[Manifest, ...]:
             secret_labels=RELOADED,
             issuer=wanted.issuer,
         ),
-        manifest(API, "Cluster", wanted.name, namespace=wanted.namespace, labels=labels, spec=cluster_spec(wanted)),
+        # what comes next connects to it: Vault as soon as it is told of it, SPIRE's server at its start
+        manifest(
+            API,
+            "Cluster",
+            wanted.name,
+            namespace=wanted.namespace,
+            labels=labels,
+            annotations=WHEN_READY,
+            spec=cluster_spec(wanted),
+        ),
     )
 
 

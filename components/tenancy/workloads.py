@@ -146,7 +146,7 @@ def workload_objects(
 def _service(workload: Workload, common: Mapping[str, Any]) -> Manifest:
     port = {"name": "http", "appProtocol": "http", "protocol": "TCP", "port": workload.port, "targetPort": workload.port}
     spec = {"type": "ClusterIP", "selector": selector_of(workload), "ports": [port]}
-    return manifest("v1", "Service", workload.name, **common, spec=spec)
+    return manifest("v1", "Service", workload.name, **common, annotations=WITHOUT_AWAIT, spec=spec)
 
 
 def pod_spec(

@@ -2,13 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sandbox.live import objects
 from sandbox.live.client import Cluster, Object, ServerError, UnknownKindError
 from sandbox.live.definitions import supply
 from sandbox.live.readiness import annotation, is_awaited
+from sandbox.live.releases import Releases
+from sandbox.live.running import Running
 from sandbox.live.waiting import named, until_gone, until_ready
 
 FORCE: Final = "pulumi.com/patchForce"
@@ -19,16 +21,14 @@ _KIND_SECONDS: Final = 60.0
 
 
 class Applying:
-    """Creates, changes and removes objects as one program does; `cancelled` ends every waiting, `without` is not sent."""
+    """Creates, changes and removes objects as one program does; `cancelled` ends every waiting.
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        wants_definitions: Callable[[], bool],
-        cancelled: threading.Event,
-        without: Mapping[str, Sequence[str]],
-    ) -> None:
-        self._cluster, self._wants_definitions, self._cancelled, self._without = cluster, wants_definitions, cancelled, without
+    What `running` leaves out the server judges, with its webhooks, and does not keep; what it is without is not sent.
+    """
+
+    def __init__(self, cluster: Cluster, running: Running, releases: Releases, cancelled: threading.Event) -> None:
+        self._cluster, self._releases, self._cancelled = cluster, releases, cancelled
+        self._without, self._left_out = running.without, running.left_out
 
     def apply(self, inputs: Mapping[str, Any], manager: str, *, timeout: float, patch: bool = False) -> Object:
         """Applies and waits until it is ready; the object as the server has it then.
@@ -47,6 +47,9 @@ class Applying:
         self._known(wanted)
         if patch and self._found(wanted) is None:
             raise ServerError(404, "NotFound", f"{named(wanted)} is not there, and a patch changes only what is")
+        if why := self._left_out.get(named(wanted)):
+            self._releases.note(named(wanted), why)
+            return self._applied(wanted, manager, dry_run=True)
         live = self._applied(wanted, manager)
         return until_ready(self._cluster, live, timeout, self._cancelled) if is_awaited(wanted) else live
 
@@ -127,7 +130,7 @@ class Applying:
             try:
                 self._cluster.kind(wanted["apiVersion"], wanted["kind"])
             except UnknownKindError as error:
-                if not tried and self._wants_definitions():
+                if not tried and self._releases.is_anything_declared():
                     tried = True
                     if self._told(wanted, lambda: supply(self._cluster, wanted["apiVersion"], wanted["kind"])):
                         continue

@@ -19,6 +19,7 @@ from sandbox.live.running import Access
 
 Object = dict[str, Any]
 _JSON: Final = "application/json"
+_ANY: Final = "*/*"
 _APPLY: Final = "application/apply-patch+yaml"
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _TIMEOUT_SECONDS: Final = 60.0
@@ -186,8 +187,20 @@ class Cluster:
             ServerError: for every status of 400 and above, and (code 0) when nobody answers.
         """
         where = path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Content-Type": _APPLY if method == "PATCH" else _JSON, "Accept": accept}
         payload = None if body is None else json.dumps(body).encode()
+        answer = self._answer(method, where, payload, accept)
+        return json.loads(answer) if answer else None
+
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        """What the server has that is no JSON: a log.
+
+        Raises:
+            ServerError: as `request`.
+        """
+        return self._answer("GET", f"{path}?{urlencode(query)}", None, _ANY).decode(errors="replace")
+
+    def _answer(self, method: str, where: str, payload: bytes | None, accept: str) -> bytes:
+        headers = {"Content-Type": _APPLY if method == "PATCH" else _JSON, "Accept": accept}
         try:
             status, answer = self._send(method, where, payload, headers)
         except (OSError, http.client.HTTPException) as error:
@@ -195,7 +208,7 @@ class Cluster:
             raise ServerError(0, "Unreachable", message) from error
         if status >= http.HTTPStatus.BAD_REQUEST:
             raise _refusal(status, answer)
-        return json.loads(answer) if answer else None
+        return answer
 
     def through(self, pod: str, method: str, path: str, body: Object | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """One request to a pod, by way of the API server; what the pod answers.

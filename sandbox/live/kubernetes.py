@@ -80,7 +80,7 @@ class LiveKubernetes(StandIn):
     def _connect(self, access: Access) -> None:
         cluster = client(access)
         self._releases = Releases(self._running, cluster, self._say, self._cancelled)
-        self._objects = Applying(cluster, self._releases.is_anything_declared, self._cancelled, self._running.without)
+        self._objects = Applying(cluster, self._running, self._releases, self._cancelled)
         self.greeting = f"kubernetes: this provider acts on the running cluster of {access.region}"
 
     def _acting(self, context: Any) -> tuple[Applying, Releases]:

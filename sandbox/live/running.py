@@ -4,9 +4,10 @@
      "values": {"istiod": ["<path>"]}, "without": {"v1/ConfigMap": ["data.extra"]}}
 
 `regions` alone is needed. `home` is where the live providers write (the file's folder unless said); `left_out` names charts,
-as `components/charts.yaml` does, that are declared and not installed, each with its reason. `values` names, for a chart, the
-values files that go over the program's values, the last one over the others. `without` names, for a kind, the fields that are not
-sent, because what they speak of is not on this machine.
+as `components/charts.yaml` does, that are declared and not installed, and objects (`Deployment bank-a/api-ms`) that the server
+judges and does not keep, each with its reason. `values` names, for a chart, the values files
+that go over the program's values, the last one over the others. `without` names, for a kind, the fields that are not sent,
+because what they speak of is not on this machine.
 """
 
 import base64

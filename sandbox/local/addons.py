@@ -1,13 +1,14 @@
-"""What EKS itself puts into a new cluster that the platform counts on: the cluster's name server.
+"""What EKS itself puts into a new cluster that the platform counts on: the cluster's name server, the driver of its volumes.
 
-The network plug-in and kube-proxy are the node's here, volumes the sandbox's cloud's. As EKS's add-on: the same names, labels,
-account and settings (EKS user guide, "CoreDNS"), one pod in place of three. What it forwards goes to the region's resolver.
+The network plug-in, kube-proxy and the driver's program are the node's here. The name server is as EKS's add-on: the same names,
+labels, account and settings (EKS user guide, "CoreDNS"), one pod in place of three; it forwards to the region's resolver.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from sandbox.apiclient import ApiServer
+from sandbox.local import volumes
 from sandbox.local.cloud import resolver_address
 from sandbox.local.plan import CLUSTER_DOMAIN, RegionPlan
 
@@ -39,7 +40,7 @@ def install(client: ApiServer, region: RegionPlan) -> None:
 
 
 def objects(region: RegionPlan) -> tuple[Manifest, ...]:
-    """The name server of a region's cluster, in the order to apply."""
+    """The add-ons of a region's cluster, in the order to apply."""
     return (
         _object("v1", "ServiceAccount", NAME),
         _object("rbac.authorization.k8s.io/v1", "ClusterRole", f"system:{NAME}", inside=False, rules=_rules()),
@@ -54,7 +55,18 @@ def objects(region: RegionPlan) -> tuple[Manifest, ...]:
         _object("v1", "ConfigMap", NAME, data={"Corefile": corefile(region)}),
         _object("v1", "Service", SERVICE, spec=_service(region)),
         _object("apps/v1", "Deployment", NAME, spec=_deployment(region)),
+        _driver(),
     )
+
+
+def _driver() -> Manifest:
+    """As the add-on's (EKS user guide, "Amazon EBS"), but that a folder of the node needs nobody to attach it."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "CSIDriver",
+        "metadata": {"name": volumes.PROVISIONER},
+        "spec": {"attachRequired": False, "podInfoOnMount": False, "fsGroupPolicy": "ReadWriteOnceWithFSType"},
+    }
 
 
 def corefile(region: RegionPlan) -> str:

@@ -32,8 +32,12 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "cilium": "the nodes bring their own network; its policies are judged by its own engine",
     "external-dns": "there is no Route 53 to write to; the sandbox's cloud answers the names it would publish",
     "kyverno": "what it adds to objects the platform's own objects have; it is judged by its own command line",
+    **dict.fromkeys(
+        ("Deployment security/falcosidekick", "Service security/falcosidekick"),
+        "its program is in no module, and there is no Falco whose events it would forward",
+    ),
 }
-"""Charts that could be installed here and are not."""
+"""Charts and objects that could be here and are not."""
 WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
     # there is no S3, and without the plug-in that writes to it the operator starts no database that names it
     "postgresql.cnpg.io/v1/Cluster": ("spec.plugins",),

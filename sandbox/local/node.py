@@ -16,17 +16,19 @@ from typing import Any, Final
 
 from components.helm import SYSTEM_NODES, SYSTEM_TOLERATION
 from sandbox.apiclient import RefusedError
-from sandbox.local import host
+from sandbox.local import host, volumes
 from sandbox.local.control_plane import ControlPlane
 from sandbox.local.network import entering
 from sandbox.local.plan import CLUSTER_DOMAIN, NodePlan, Plan
 from sandbox.local.processes import Process, ProcessError, Processes
 from sandbox.toolchain import ROOT, cache_root
 
-PROGRAMS: Final = ("image-service", "kubelet", "kube-proxy")
+PROGRAMS: Final = ("image-service", "kubelet", "kube-proxy", "registrar", "volumes")
 _SYSTEM_TAINT: Final = {key: SYSTEM_TOLERATION[key] for key in ("key", "value", "effect")}
 """Of a node of the system role, as its node group has it on EKS; the label is `SYSTEM_NODES`' too."""
 PAUSE: Final = "sandbox.local/pause:1"
+_KUBELET: Final = Path("/var/lib/kubelet")
+_REGISTRY: Final = _KUBELET / "plugins_registry"
 _CONTAINERD, _IMAGES = "/run/containerd/containerd.sock", "/run/image-service.sock"
 _SETTINGS: Final = Path("/var/lib/node")
 _READY_SECONDS: Final = 180.0
@@ -58,6 +60,7 @@ def begin(plan: Plan, cluster: ControlPlane, node: NodePlan, programs: Mapping[s
     conflist.parent.mkdir(parents=True, exist_ok=True)
     conflist.write_text(json.dumps(network_configuration(node)), encoding="utf-8")
     _plugins(node)
+    (node.home / "disk" / _REGISTRY.relative_to("/")).mkdir(parents=True, exist_ok=True)
     wanted = {
         "name": node.name,
         "home": str(node.home),
@@ -160,9 +163,14 @@ def _services(plan: Plan, cluster: ControlPlane, node: NodePlan, programs: Mappi
         f"--table={plan.images}",
     ]
     proxy = [str(programs["kube-proxy"]), f"--config={_SETTINGS / 'kube-proxy.json'}"]
+    driven = str(_KUBELET / "plugins" / volumes.PROVISIONER / "csi.sock")
+    driver = [str(programs["volumes"]), f"--driver={volumes.PROVISIONER}", f"--node={node.name}", f"--listen={driven}"]
+    offer = [str(programs["registrar"]), f"--csi-address={driven}", f"--kubelet-registration-path={driven}"]
     return [
         {"name": "containerd", "command": ["containerd", "-c", str(_SETTINGS / "containerd.toml")], "socket": _CONTAINERD},
         {"name": "image-service", "command": images, "socket": _IMAGES},
+        {"name": "volumes", "command": [*driver, f"--root={volumes.root(node)}"], "socket": driven},
+        {"name": "registrar", "command": [*offer, f"--plugin-registration-path={_REGISTRY}"]},
         {"name": "kubelet", "command": kubelet},
         {"name": "kube-proxy", "command": proxy},
     ]

@@ -1,7 +1,8 @@
 """Volumes as EBS brings them to a cluster: a claim gets one on the node its pod was placed on, and keeps its data.
 
-A volume is a folder of its node. What the class says holds: the zone's node once a pod is placed (WaitForFirstConsumer), and
-with the claim's end the volume's (Delete) or its keeping (Retain). Nothing is encrypted here and no size is enforced.
+A volume is a folder of its node, which the node's driver (tools/volumes) mounts. What the class says holds: the zone's node
+once a pod is placed (WaitForFirstConsumer), and with the claim's end the volume's (Delete) or its keeping (Retain). Nothing is
+encrypted here and no size is enforced.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ def reconcile(client: ApiServer, region: RegionPlan) -> None:
                 _make(client, claim, wanted, node)
     for volume in listed(client, "/api/v1/persistentvolumes"):
         if _is_over(volume):
-            _remove(client, volume)
+            _remove(client, volume, region)
 
 
 def listed(client: ApiServer, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
@@ -53,7 +54,12 @@ def listed(client: ApiServer, path: str, query: Mapping[str, str] | None = None)
 
 def folder(node: NodePlan, volume: str) -> Path:
     """Where a volume's data are; a node sees its home at the same path."""
-    return node.home / "volumes" / volume
+    return root(node) / volume
+
+
+def root(node: NodePlan) -> Path:
+    """The folder of all of a node's volumes."""
+    return node.home / "volumes"
 
 
 def placed(claim: Object, wanted: Object, region: RegionPlan) -> NodePlan | None:
@@ -86,8 +92,7 @@ def volume_of(claim: Object, wanted: Object, node: NodePlan) -> dict[str, Any]:
                 "name": about["name"],
                 "uid": about["uid"],
             },
-            # a local volume and no host path: the kubelet gives it to the pod's group, as it does with EBS's
-            "local": {"path": str(folder(node, name))},
+            "csi": {"driver": PROVISIONER, "volumeHandle": name, "fsType": "ext4"},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [here]}},
         },
     }
@@ -99,7 +104,7 @@ def _waits(claim: Object) -> bool:
 
 def _make(client: ApiServer, claim: Object, wanted: Object, node: NodePlan) -> None:
     volume = volume_of(claim, wanted, node)
-    Path(volume["spec"]["local"]["path"]).mkdir(parents=True, exist_ok=True)
+    folder(node, volume["metadata"]["name"]).mkdir(parents=True, exist_ok=True)
     # the controller binds the two and writes into the claim's reference: what exists is left to it
     with _unless_there():
         client.request("POST", "/api/v1/persistentvolumes", volume)
@@ -124,6 +129,8 @@ def _is_over(volume: Object) -> bool:
     )
 
 
-def _remove(client: ApiServer, volume: Object) -> None:
-    shutil.rmtree(volume["spec"]["local"]["path"], ignore_errors=True)
+def _remove(client: ApiServer, volume: Object, region: RegionPlan) -> None:
+    # of the nodes one has it
+    for node in region.nodes:
+        shutil.rmtree(folder(node, volume["metadata"]["name"]), ignore_errors=True)
     client.request("DELETE", f"/api/v1/persistentvolumes/{volume['metadata']['name']}")

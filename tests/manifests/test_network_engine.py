@@ -35,7 +35,7 @@ PLATFORM = {
     "rate-limit": ("rate-limit", {SERVICE_LABEL: "ratelimit"}),
     "counters": ("rate-limit", {SERVICE_LABEL: "counters", "sidecar.istio.io/inject": "false"}),
     "issuer": ("keycloak", {SERVICE_LABEL: "keycloakx"}),
-    "issuer-database": ("keycloak", {"cnpg.io/cluster": "keycloak", SERVICE_LABEL: "keycloak"}),
+    "issuer-database": ("keycloak", {"cnpg.io/cluster": "accounts", SERVICE_LABEL: "accounts"}),
     "external-dns": ("external-dns", {SERVICE_LABEL: "external-dns"}),
     "metrics": ("kube-system", {SERVICE_LABEL: "metrics-server"}),
     "load-balancers": ("kube-system", {SERVICE_LABEL: "aws-load-balancer-controller"}),

@@ -217,8 +217,8 @@ def test_a_claim_gets_its_volume_on_the_node_its_pod_was_placed_on_and_not_befor
     made = _volumes(server)
     assert foreign not in made
     spec = made[volume]["spec"]
-    assert Path(spec["local"]["path"]).is_dir()
-    assert Path(spec["local"]["path"]).is_relative_to(node.home)
+    assert spec["csi"]["driver"] == volumes.PROVISIONER
+    assert volumes.folder(node, spec["csi"]["volumeHandle"]).is_dir()
     terms = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
     assert [one["values"] for term in terms for one in term["matchExpressions"]] == [[node.name]]
     assert (spec["claimRef"]["name"], spec["capacity"]["storage"]) == ("data", "1Gi")

@@ -27,7 +27,7 @@ from components.graph.names import (
     service_host,
 )
 from components.graph.traces import trace_hosts
-from components.manifests import Manifest, manifest
+from components.manifests import WITHOUT_AWAIT, Manifest, manifest
 from components.observability.telemetry.names import (
     AGENT_NAMESPACE,
     AUDIT_PORT,
@@ -104,6 +104,7 @@ def services() -> tuple[Manifest, ...]:
     # `tcp-tls`: its TLS is its own, the proxies do not read it.
     own = port("tcp-tls", TLS_PORT)
     ports = [port("grpc-traces", OTLP_GRPC_PORT), port("http-events", OTLP_HTTP_PORT), port("grpc-audit", AUDIT_PORT), own]
+    # the release with its pods comes after these objects: a service that waited for them would wait for ever
     return (
         manifest(
             "v1",
@@ -111,6 +112,7 @@ def services() -> tuple[Manifest, ...]:
             COLLECTOR,
             namespace=OBSERVABILITY_NAMESPACE,
             labels=LABELS,
+            annotations=WITHOUT_AWAIT,
             spec={"type": "ClusterIP", "selector": LABELS, "ports": ports},
         ),
         manifest(

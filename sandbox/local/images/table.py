@@ -52,6 +52,7 @@ _KEYCLOAK_COMMANDS: Final = (
     "ls",
     "mkdir",
     "mktemp",
+    "printf",
     "readlink",
     "rm",
     "sed",
@@ -181,6 +182,8 @@ _KEYCLOAK: Final = Image(
         *shell(*_KEYCLOAK_COMMANDS, "uname", "bash"),
         Folder(_java, "/opt/java", left_out=("jmods", "include", "man", "legal", "src.zip", "docs"), linked=True),
         Folder(KEYCLOAK.folder, "/opt/keycloak", owner=KEYCLOAK_USER),
+        # as the released image has it: what is mounted below must not make it root's
+        Given({"/opt/keycloak/data": File(owner=KEYCLOAK_USER)}),
     ),
     settings=Settings(
         entrypoint=("/opt/keycloak/bin/kc.sh",),
