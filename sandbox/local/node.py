@@ -235,7 +235,6 @@ def kubelet_configuration(cluster: ControlPlane, node: NodePlan, served: tuple[P
         # the disk is this machine's and shared: how full it is says nothing of a node
         "evictionHard": unlimited,
         "imageGCHighThresholdPercent": 100,
-        "localStorageCapacityIsolation": False,
         "failSwapOn": False,
         "maxPods": 250,
         "serializeImagePulls": False,
