@@ -1,6 +1,7 @@
 """The program's `local` stack, brought up by the real engine onto the running clusters."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,6 +47,44 @@ WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
 """Fields of declared objects that the clusters are not told."""
 
 
+TIMES: Final = "stack.tsv"
+"""In the sandbox's logs: for each resource its URN, when it was begun and how long it took, in seconds."""
+
+
+class UnderWay:
+    """What of an update is done and what it waits for."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._began = time.monotonic()
+        self._since: dict[str, float] = {}
+        self._took: dict[str, tuple[float, float]] = {}
+
+    def see(self, event: events.EngineEvent) -> None:
+        """Takes an event of the engine."""
+        now = time.monotonic() - self._began
+        if event.resource_pre_event is not None:
+            self._since[event.resource_pre_event.metadata.urn] = now
+        if event.res_outputs_event is not None:
+            urn = event.res_outputs_event.metadata.urn
+            self.done += 1
+            began = self._since.pop(urn, now)
+            self._took[urn] = began, now - began
+
+    def times(self) -> list[str]:
+        """A line for each resource, in the order that they were begun; those that never ended have no duration."""
+        lines = {**self._took, **{urn: (began, None) for urn, began in self._since.items()}}
+        ordered = sorted(lines.items(), key=lambda one: one[1][0])
+        return [f"{urn}\t{began:.1f}\t{'' if took is None else f'{took:.1f}'}" for urn, (began, took) in ordered]
+
+    def __str__(self) -> str:
+        # components are under way as long as their children
+        waiting = [urn for urn in self._since if "zerotrust:" not in urn.split("::")[2].rpartition("$")[2]]
+        first = waiting[0].rpartition("::")[2] if waiting else ""
+        others = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        return f"{self.done} resources" + (f", under way {first}{others}" if first else "")
+
+
 class DeployError(Exception):
     """The engine did not bring the stack up; what it says of the resources that failed."""
 
@@ -79,15 +118,13 @@ def up(stack: str, where: Plan, authority: Path, progress: Callable[[str], None]
         ToolError: without a Pulumi engine.
     """
     said: list[str] = []
-    done = 0
+    under_way = UnderWay()
 
     def see(event: events.EngineEvent) -> None:
-        nonlocal done
-        if event.res_outputs_event is not None:
-            done += 1
-            progress(f"{done} resources, the last one {event.res_outputs_event.metadata.urn.rsplit('::', 1)[-1]}")
+        under_way.see(event)
         if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
             said.append(event.diagnostic_event.message.strip())
+        progress(str(under_way))
 
     place = Place(project=ROOT, work=where.home / "work", state=where.home / "state")
     with ExitStack() as held:
@@ -105,4 +142,6 @@ def up(stack: str, where: Plan, authority: Path, progress: Callable[[str], None]
             session.stack.up(on_event=see, parallel=PARALLEL, color="never")
         except (auto.errors.CommandError, auto.InlineSourceRuntimeError, RuntimeError) as error:
             raise DeployError("\n".join(dict.fromkeys(said)) or str(error)) from None
-    return done
+        finally:
+            (where.home / "logs" / TIMES).write_text("\n".join(under_way.times()) + "\n", encoding="utf-8")
+    return under_way.done
