@@ -65,6 +65,8 @@ class Answer:
     seconds: float
     headers: Mapping[str, str] = field(default_factory=dict)
     tls: Mapping[str, Any] | None = None
+    local: str = ""
+    """Address and port of this end of the connection; a proxy's log has them as the source's."""
 
     @property
     def is_allowed(self) -> bool:
@@ -135,6 +137,7 @@ class World:
         user: int | None = None,
         own_files: bool = True,
         text: str = "",
+        files: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[str]:
         """A command in a pod, to its end or a minute long.
 
@@ -145,10 +148,18 @@ class World:
             user: its user and group; that of the container's process unless said.
             own_files: False to keep this machine's files and to enter the network alone.
             text: its input.
+            files: open files that it is to have.
         """
         entering, environment = self.entering(pod, container=container, user=user, own_files=own_files)
         return subprocess.run(
-            [*entering, *command], input=text, env=environment, capture_output=True, text=True, check=False, timeout=_SECONDS
+            [*entering, *command],
+            input=text,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+            pass_fds=files,
         )
 
     def entering(
@@ -172,11 +183,40 @@ class World:
         Raises:
             ProofError: the calling program itself failed.
         """
-        program = _APP_IN_IMAGE if own_files else str(self.app)
-        done = self.run(pod, [program, "call", *flags, url], user=user, own_files=own_files)
+        return self._calls(pod, [*flags, url], user=user, own_files=own_files)
+
+    def batch(self, pod: Pod, requests: Sequence[Mapping[str, Any]], *flags: str, user: int | None = None) -> list[Answer]:
+        """Several requests of one process, one after the other, with an answer for each.
+
+        Args:
+            pod: whose namespaces they are made from.
+            requests: of each its `url`, and where the flags do not say it `method`, `headers`, `body`, `address`, `server_name`.
+            flags: of all of them.
+            user: whose the process is; that of the container unless said.
+
+        Raises:
+            ProofError: the calling program itself failed.
+        """
+        if not requests:
+            return []
+        text = "".join(json.dumps(dict(one)) + "\n" for one in requests)
+        answers = self._calls(pod, [*flags, "-list"], user=user, own_files=True, text=text)
+        if len(answers) != len(requests):
+            msg = f"{len(requests)} requests from {pod}, {len(answers)} answers"
+            raise ProofError(msg)
+        return answers
+
+    def _calls(self, pod: Pod, arguments: Sequence[str], *, user: int | None, own_files: bool, text: str = "") -> list[Answer]:
+        # The pod's image may have an older one, and most images have none: the open file is run, whatever the pod's own files.
+        program = os.open(self.app, os.O_RDONLY)
+        try:
+            command = [f"/proc/self/fd/{program}", "call", *arguments]
+            done = self.run(pod, command, user=user, own_files=own_files, text=text, files=(program,))
+        finally:
+            os.close(program)
         answers = [_answer(line) for line in done.stdout.splitlines()]
         if done.returncode != 0 or not answers:
-            msg = f"no call from {pod} to {url}: {done.stderr.strip() or done.stdout.strip() or done.returncode}"
+            msg = f"no call from {pod} ({arguments[-1]}): {done.stderr.strip() or done.stdout.strip() or done.returncode}"
             raise ProofError(msg)
         return answers
 

@@ -10,8 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
@@ -28,7 +30,8 @@ type request struct {
 	url, method, body, target, address, serverName string
 	headers                                        headers
 	ca, certificate, key, newest, oldest           string
-	svid, http2, anyServer                         bool
+	protocol                                       string
+	svid, http2, anyServer, listed                 bool
 	wait, every                                    time.Duration
 	count                                          int
 }
@@ -42,6 +45,7 @@ type outcome struct {
 	At      string            `json:"at"`
 	Seconds float64           `json:"seconds"`
 	TLS     *handshake        `json:"tls,omitempty"`
+	Local   string            `json:"local,omitempty"` // this end of the connection, by which a proxy's log knows it
 }
 
 // handshake is what the server showed.
@@ -63,6 +67,7 @@ func call(ctx context.Context, arguments []string) error {
 	flags.StringVar(&asked.address, "address", "", "connect to this host:port, whatever the URL says")
 	flags.BoolVar(&asked.http2, "http2", false, "HTTP/2, without TLS by prior knowledge")
 	flags.StringVar(&asked.serverName, "server-name", "", "name to ask for in the handshake, and to hold the server to")
+	flags.StringVar(&asked.protocol, "alpn", "", "application protocol to offer in the handshake, before HTTP/1.1")
 	flags.StringVar(&asked.ca, "ca", "", "file with the authorities to trust")
 	flags.BoolVar(&asked.anyServer, "any-server", false, "do not look at the server's certificate")
 	flags.StringVar(&asked.certificate, "cert", "", "file with a client certificate")
@@ -73,8 +78,12 @@ func call(ctx context.Context, arguments []string) error {
 	flags.DurationVar(&asked.wait, "timeout", patience, "for each request")
 	flags.IntVar(&asked.count, "count", 1, "how many requests, one after the other over one connection")
 	flags.DurationVar(&asked.every, "every", 0, "from the begin of one request to that of the next")
+	flags.BoolVar(&asked.listed, "list", false, "requests from standard input in place of the URL, one JSON object a line")
 	if err := flags.Parse(arguments); err != nil {
 		return err
+	}
+	if asked.listed {
+		return asked.sendAll(ctx, os.Stdin)
 	}
 	if flags.NArg() != 1 {
 		return errors.New("call needs one URL, after the flags")
@@ -84,9 +93,7 @@ func call(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: transport, Timeout: asked.wait, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	}}
+	client := asked.client(transport)
 	for number := 0; number < asked.count && ctx.Err() == nil; number++ {
 		next := time.After(asked.every)
 		if err := printJSON(asked.send(ctx, client)); err != nil {
@@ -102,6 +109,12 @@ func call(ctx context.Context, arguments []string) error {
 	return nil
 }
 
+func (r *request) client(transport *http.Transport) *http.Client {
+	return &http.Client{Transport: transport, Timeout: r.wait, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+}
+
 func (r *request) transport(ctx context.Context) (*http.Transport, error) {
 	oldest, knownOldest := versions[r.oldest]
 	newest, knownNewest := versions[r.newest]
@@ -110,6 +123,9 @@ func (r *request) transport(ctx context.Context) (*http.Transport, error) {
 	}
 	// Which server is trusted is the caller's to say: an attack must reach the server to be refused there.
 	config := &tls.Config{MinVersion: oldest, MaxVersion: newest, ServerName: r.serverName, InsecureSkipVerify: r.anyServer} //nolint:gosec
+	if r.protocol != "" {
+		config.NextProtos = []string{r.protocol}
+	}
 	if r.ca != "" {
 		text, err := os.ReadFile(r.ca)
 		if err != nil {
@@ -126,10 +142,15 @@ func (r *request) transport(ctx context.Context) (*http.Transport, error) {
 	protocols.SetHTTP2(r.http2)
 	protocols.SetUnencryptedHTTP2(r.http2)
 	made := &http.Transport{TLSClientConfig: config, Protocols: protocols, DisableCompression: true}
-	if r.address != "" {
-		made.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, r.address)
+	made.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if r.address != "" {
+			address = r.address
 		}
+		connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if end, asks := ctx.Value(localKey{}).(*atomic.Value); asks && err == nil {
+			end.Store(connection.LocalAddr().String())
+		}
+		return connection, err
 	}
 	return made, nil
 }
@@ -168,7 +189,15 @@ func (r *request) send(ctx context.Context, client *http.Client) *outcome {
 	return made
 }
 
+// localKey finds in the context of a dial where to say this end of the connection, which may come to carry no request.
+type localKey struct{}
+
 func (r *request) fill(ctx context.Context, client *http.Client, made *outcome) error {
+	local := &atomic.Value{}
+	defer func() { made.Local, _ = local.Load().(string) }()
+	ctx = httptrace.WithClientTrace(context.WithValue(ctx, localKey{}, local), &httptrace.ClientTrace{
+		GotConn: func(got httptrace.GotConnInfo) { local.Store(got.Conn.LocalAddr().String()) },
+	})
 	sent, err := http.NewRequestWithContext(ctx, r.method, r.url, strings.NewReader(r.body))
 	if err != nil {
 		return err
