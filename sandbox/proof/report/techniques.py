@@ -1,0 +1,67 @@
+"""MITRE ATT&CK's techniques (Enterprise, its container matrix among them) that attacks here are of, by their own names."""
+
+from typing import Final
+
+TECHNIQUES: Final = {
+    "T1021": "Remote Services",
+    "T1036": "Masquerading",
+    "T1036.005": "Match Legitimate Resource Name or Location",
+    "T1040": "Network Sniffing",
+    "T1041": "Exfiltration Over C2 Channel",
+    "T1046": "Network Service Discovery",
+    "T1048": "Exfiltration Over Alternative Protocol",
+    "T1059": "Command and Scripting Interpreter",
+    "T1068": "Exploitation for Privilege Escalation",
+    "T1071": "Application Layer Protocol",
+    "T1071.004": "DNS",
+    "T1078": "Valid Accounts",
+    "T1078.004": "Cloud Accounts",
+    "T1090": "Proxy",
+    "T1098": "Account Manipulation",
+    "T1098.006": "Additional Container Cluster Roles",
+    "T1134": "Access Token Manipulation",
+    "T1190": "Exploit Public-Facing Application",
+    "T1195": "Supply Chain Compromise",
+    "T1195.002": "Compromise Software Supply Chain",
+    "T1199": "Trusted Relationship",
+    "T1204.003": "Malicious Image",
+    "T1210": "Exploitation of Remote Services",
+    "T1212": "Exploitation for Credential Access",
+    "T1484": "Domain or Tenant Policy Modification",
+    "T1496": "Resource Hijacking",
+    "T1498": "Network Denial of Service",
+    "T1499": "Endpoint Denial of Service",
+    "T1499.002": "Service Exhaustion Flood",
+    "T1525": "Implant Internal Image",
+    "T1528": "Steal Application Access Token",
+    "T1530": "Data from Cloud Storage",
+    "T1548": "Abuse Elevation Control Mechanism",
+    "T1550": "Use Alternate Authentication Material",
+    "T1550.001": "Application Access Token",
+    "T1552": "Unsecured Credentials",
+    "T1552.001": "Credentials In Files",
+    "T1552.005": "Cloud Instance Metadata API",
+    "T1552.007": "Container API",
+    "T1553": "Subvert Trust Controls",
+    "T1556": "Modify Authentication Process",
+    "T1557": "Adversary-in-the-Middle",
+    "T1562": "Impair Defenses",
+    "T1562.001": "Disable or Modify Tools",
+    "T1565": "Data Manipulation",
+    "T1565.002": "Transmitted Data Manipulation",
+    "T1567": "Exfiltration Over Web Service",
+    "T1572": "Protocol Tunneling",
+    "T1573": "Encrypted Channel",
+    "T1606": "Forge Web Credentials",
+    "T1609": "Container Administration Command",
+    "T1610": "Deploy Container",
+    "T1611": "Escape to Host",
+    "T1613": "Container and Resource Discovery",
+    "T1649": "Steal or Forge Authentication Certificates",
+}
+SUPPLY_CHAIN: Final = frozenset({"T1036.005", "T1195", "T1195.002", "T1204.003", "T1525"})
+
+
+def named(technique: str) -> str:
+    """The technique with its name where it is known."""
+    return f"{technique} {TECHNIQUES[technique]}" if technique in TECHNIQUES else technique
