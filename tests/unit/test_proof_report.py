@@ -15,6 +15,7 @@ from rich.console import Console
 from sandbox.local.__main__ import STARTED
 from sandbox.memory import Peak, used_gib
 from sandbox.progress import Steps
+from sandbox.proof.attacks.registry import FAMILIES
 from sandbox.proof.making import prove, revision
 from sandbox.proof.report import figures, readme, tables, terminal
 from sandbox.proof.report.markup import Markup, element, lines
@@ -195,6 +196,17 @@ def test_a_threat_is_told_by_family_and_the_supply_chain_by_technique():
     assert found["Man-in-the-Middle"].layers == ("mesh-authorization", "mesh-mtls")
     assert (found["Supply Chain Attacks"].singles, found["Privilege Escalation"].attacks) == (1, 0)
     assert set(figures.THREAT_OF.values()) <= set(figures.THREATS)
+
+
+def test_every_family_of_attacks_is_of_a_threat_and_against_one_aspect():
+    assert set(figures.THREAT_OF) == set(FAMILIES)
+    against = [family for families in figures.ASPECTS.values() if not isinstance(families, str) for family in families]
+    assert sorted(against) == sorted(FAMILIES)
+
+
+def test_a_part_of_a_layer_is_told_with_the_layers_name():
+    assert tables.called("mesh-mtls", NAMES) == "Istio mTLS"
+    assert tables.called("mesh-mtls (port 8080 alone)", NAMES) == "Istio mTLS (port 8080 alone)"
 
 
 def test_a_stage_of_maturity_counts_an_attack_once_any_layer_up_to_it_stopped_it():

@@ -118,7 +118,7 @@ def attacks(proof: Proof, names: Names) -> Table:
 
 def _attack(attack: Attack, names: Names) -> Row:
     first, *_ = attack.attempts
-    after = [f"{_who(one, names)} (without {names.get(one.without, one.without)})" for one in figures.again(attack)]
+    after = [f"{_who(one, names)} (without {called(one.without, names)})" for one in figures.again(attack)]
     if attack.single:
         after.append(f"no second layer: {attack.single}")
     case = f" ({attack.case})" if attack.case else ""
@@ -134,6 +134,12 @@ def _attack(attack: Attack, names: Names) -> Row:
         holds=attack.holds,
         evidence=tuple(one.evidence for one in attack.attempts),
     )
+
+
+def called(layer: str, names: Names) -> str:
+    """A layer by its name; a part of one is told behind it, in brackets."""
+    whole, space, part = layer.partition(" ")
+    return names.get(whole, whole) + space + part
 
 
 def _who(attempt: Attempt, names: Names) -> str:
