@@ -204,6 +204,11 @@ def test_every_family_of_attacks_is_of_a_threat_and_against_one_aspect():
     assert sorted(against) == sorted(FAMILIES)
 
 
+def test_the_evidence_of_an_attack_says_what_was_off():
+    plain = next(row for row in tables.attacks(proof(), NAMES).rows if row.cells[0].startswith("plain"))
+    assert [one.source for one in plain.evidence] == ["with every layer on: Envoy", "without Istio mTLS: Envoy"]
+
+
 def test_a_part_of_a_layer_is_told_with_the_layers_name():
     assert tables.called("mesh-mtls", NAMES) == "Istio mTLS"
     assert tables.called("mesh-mtls (port 8080 alone)", NAMES) == "Istio mTLS (port 8080 alone)"

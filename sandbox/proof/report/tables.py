@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.proof.report import figures
 from sandbox.proof.report.techniques import named
@@ -132,8 +132,13 @@ def _attack(attack: Attack, names: Names) -> Row:
             "\n".join(after) or "not made",
         ),
         holds=attack.holds,
-        evidence=tuple(one.evidence for one in attack.attempts),
+        evidence=tuple(_when(one, names) for one in attack.attempts),
     )
+
+
+def _when(attempt: Attempt, names: Names) -> Evidence:
+    when = f"without {called(attempt.without, names)}" if attempt.without else "with every layer on"
+    return replace(attempt.evidence, source=f"{when}: {attempt.evidence.source}")
 
 
 def called(layer: str, names: Names) -> str:
