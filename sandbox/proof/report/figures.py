@@ -49,6 +49,7 @@ STAGE_OF: Final = {
     "mesh-authorization": 3,
     "request-authentication": 3,
     "gateway": 3,
+    "proxy": 3,
     "rate-limit": 3,
     "egress": 3,
     "opa": 5,
