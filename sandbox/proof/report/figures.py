@@ -62,7 +62,7 @@ ASPECTS: Final[Mapping[str, tuple[str, ...] | str]] = {
     "Identity Verification": ("identity", "token"),
     "Data Encryption": ("wire",),
     "Access Control": ("path", "secrets", "egress", "limits"),
-    "Threat Detection": "no attack measures it: Falco's rules are judged by Falco's own parser in `make test`",
+    "Threat Detection": "no attack measures it: Falco does not run here, its rules are judged in `make test`",
     "Incident Response": ("runtime",),
     "Compliance": "no attack measures it: docs/reference/controls.md",
     "Runtime Protection": ("admission",),
