@@ -17,6 +17,7 @@ from sandbox.memory import Peak
 from sandbox.progress import Steps
 from sandbox.proof.report.figures import TITLES
 from sandbox.proof.results import Proof
+from sandbox.proof.world import RUNNING
 from sandbox.toolchain import ROOT
 
 Part = Callable[[Callable[[str], None]], Sequence[Any]]
@@ -61,7 +62,7 @@ def prove(home: Path, opened: Callable[[ExitStack], Mapping[str, Part]], asked: 
         revision=revision(),
         asked=tuple(asked),
         failed=found.failed,
-        not_running=_read(home / NOT_INSTALLED),
+        not_running=_not_running(home),
         figures={name: round(value, 2) for name, value in figures.items()},
         **found.results,
     )
@@ -96,6 +97,14 @@ def _fail(found: Made, names: Sequence[str], error: Exception, progress: Steps) 
 def _started(home: Path) -> dict[str, float]:
     found = _read(home / STARTED)
     return {f"sandbox_{name}": float(found[name]) for name in ("seconds", "memory_gib") if name in found}
+
+
+def _not_running(home: Path) -> dict[str, dict[str, str]]:
+    """Releases that the providers noted, and the single objects that are never sent (their names have a kind before them)."""
+    noted, running = _read(home / NOT_INSTALLED), _read(home / RUNNING)
+    objects = {name: why for name, why in running.get("left_out", {}).items() if " " in name}
+    found = {code: {**noted.get(code, {}), **objects} for code in {**noted, **running.get("regions", {})}}
+    return {code: dict(sorted(missing.items())) for code, missing in sorted(found.items()) if missing}
 
 
 def _read(file: Path) -> dict[str, Any]:

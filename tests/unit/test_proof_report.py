@@ -374,11 +374,14 @@ def refuses(error: Exception):
 def test_a_proof_has_what_its_parts_found_and_what_was_measured_beside(tmp_path):
     (tmp_path / STARTED).write_text('{"seconds": 260.4, "memory_gib": 8.8}')
     (tmp_path / "not_installed.json").write_text('{"eu-west-1": {"cilium": "no network of its own"}}')
+    left_out = {"cilium": "", "kyverno": "", "Deployment security/falcosidekick": "no program"}
+    (tmp_path / "running.json").write_text(json.dumps({"regions": {"eu-west-1": {}, "eu-central-1": {}}, "left_out": left_out}))
     progress = quiet()
     made = prove(tmp_path, lambda _stack: making(), PARTS, progress)
     assert made.holds
     assert [getattr(made, name) for name in PARTS] == [getattr(proof(), name) for name in PARTS]
-    assert made.not_running == {"eu-west-1": {"cilium": "no network of its own"}}
+    sidekick = {"Deployment security/falcosidekick": "no program"}
+    assert made.not_running == {"eu-central-1": sidekick, "eu-west-1": {**sidekick, "cilium": "no network of its own"}}
     assert (made.figures["sandbox_seconds"], made.figures["sandbox_memory_gib"]) == (260.4, 8.8)
     assert made.figures["memory_gib"] > 0
     assert {f"{name}_seconds" for name in PARTS} <= set(made.figures)
