@@ -16,6 +16,7 @@ from sandbox.local import addons, cloud, deploy, host, nodes
 from sandbox.local.control_plane import ControlPlane
 from sandbox.local.health import Workload, workloads
 from sandbox.local.images.prepare import prepare, tools, write_table
+from sandbox.local.images.store import store
 from sandbox.local.images.table import IMAGES
 from sandbox.local.plan import Plan, RegionPlan, plan
 from sandbox.local.processes import ProcessError, Processes
@@ -71,10 +72,11 @@ def up(where: Plan, steps: Steps, memory: Peak) -> None:
         programs = {name: path for name, path in built.items() if isinstance(path, Path)}
     with steps.step("images") as said:
         archives = prepare(sorted(IMAGES), said)
+        unpacked = store(archives, said)
     where.home.mkdir(parents=True)
     write_table(where.images, archives)
     with steps.step("clusters") as said:
-        clusters = nodes.start(where, programs, said)
+        clusters = nodes.start(where, programs, unpacked, said)
     with steps.step("what the cloud brings"):
         settings = load_file(ROOT / f"Pulumi.{STACK}.yaml")
         authority = cloud.prepare(where, settings)

@@ -18,6 +18,7 @@ from components.helm import SYSTEM_NODES, SYSTEM_TOLERATION
 from sandbox.apiclient import RefusedError
 from sandbox.local import host, volumes
 from sandbox.local.control_plane import ControlPlane
+from sandbox.local.images import store
 from sandbox.local.network import entering
 from sandbox.local.plan import CLUSTER_DOMAIN, NodePlan, Plan
 from sandbox.local.processes import Process, ProcessError, Processes
@@ -35,7 +36,9 @@ _READY_SECONDS: Final = 180.0
 _TICK: Final = 0.5
 
 
-def begin(plan: Plan, cluster: ControlPlane, node: NodePlan, programs: Mapping[str, Path], processes: Processes) -> Process:
+def begin(
+    plan: Plan, cluster: ControlPlane, node: NodePlan, *, programs: Mapping[str, Path], images: Path, processes: Processes
+) -> Process:
     """Starts a node; it registers by itself.
 
     Args:
@@ -43,6 +46,7 @@ def begin(plan: Plan, cluster: ControlPlane, node: NodePlan, programs: Mapping[s
         cluster: the control plane it joins.
         node: its place.
         programs: PROGRAMS → the binaries.
+        images: what its containerd begins with.
         processes: where it is recorded.
     """
     _control_groups(node)
@@ -60,6 +64,7 @@ def begin(plan: Plan, cluster: ControlPlane, node: NodePlan, programs: Mapping[s
     conflist.parent.mkdir(parents=True, exist_ok=True)
     conflist.write_text(json.dumps(network_configuration(node)), encoding="utf-8")
     _plugins(node)
+    store.copy(images, node.home / "disk/var/lib/containerd")
     (node.home / "disk" / _REGISTRY.relative_to("/")).mkdir(parents=True, exist_ok=True)
     wanted = {
         "name": node.name,

@@ -19,12 +19,13 @@ _EMPTY_SECONDS: Final = 20.0
 _TICK: Final = 0.1
 
 
-def start(plan: Plan, programs: Mapping[str, Path], progress: Callable[[str], None]) -> dict[str, ControlPlane]:
+def start(plan: Plan, programs: Mapping[str, Path], images: Path, progress: Callable[[str], None]) -> dict[str, ControlPlane]:
     """Starts every region's control plane and nodes; the caller has checked the machine and ended what was there.
 
     Args:
         plan: where everything goes.
         programs: PROGRAMS → the binaries.
+        images: what every node's containerd begins with (`sandbox.local.images.store`).
         progress: gets a line for each thing that stands.
 
     Raises:
@@ -40,7 +41,10 @@ def start(plan: Plan, programs: Mapping[str, Path], progress: Callable[[str], No
     for cluster in clusters:
         progress(f"{cluster.region.code} has its control plane at {cluster.region.api}")
     for cluster in clusters:
-        begun = {one.name: node.begin(plan, cluster, one, programs, processes) for one in cluster.region.nodes}
+        begun = {
+            one.name: node.begin(plan, cluster, one, programs=programs, images=images, processes=processes)
+            for one in cluster.region.nodes
+        }
         node.await_ready(cluster, begun, processes, progress)
     return {cluster.region.code: cluster for cluster in clusters}
 

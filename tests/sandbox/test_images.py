@@ -10,6 +10,7 @@ import pytest
 from sandbox.local.images.oci import File, Settings, key, write
 from sandbox.local.images.parts import Folder, Program, libraries, users
 from sandbox.local.images.prepare import prepare, tools, write_table
+from sandbox.local.images.store import copy, store
 from sandbox.local.images.table import IMAGES, PATTERNS
 from sandbox.toolchain import TOOLS, ToolError
 
@@ -134,3 +135,13 @@ def test_users_are_named_by_number() -> None:
     passwd = users(postgres=26).files(lambda _line: None)["/etc/passwd"].data
     assert passwd is not None
     assert b"postgres:x:26:26:" in passwd
+
+
+def test_a_nodes_copy_shares_what_is_never_written_to_and_has_databases_of_its_own(tmp_path: Path) -> None:
+    made = store(prepare(["pause"], lambda _line: None), lambda _line: None)
+    assert store(prepare(["pause"], lambda _line: None), lambda _line: pytest.fail("it is made once")) == made
+    copy(made, tmp_path / "node")
+    files = {each.relative_to(made) for each in made.rglob("*") if each.is_file()}
+    assert any(each.name == "pause" for each in files)
+    for each in files:
+        assert (made / each).samefile(tmp_path / "node" / each) == (each.suffix != ".db"), each

@@ -16,6 +16,7 @@ from sandbox.apiclient import ApiServer, RefusedError
 from sandbox.local import host, nodes
 from sandbox.local.control_plane import ControlPlane
 from sandbox.local.images.prepare import prepare, write_table
+from sandbox.local.images.store import store
 from sandbox.local.network import entering
 from sandbox.local.plan import Plan, plan
 from sandbox.local.processes import Processes
@@ -44,7 +45,7 @@ def clusters(where: Plan) -> Iterator[dict[str, ControlPlane]]:
     patterns["patterns"].append({"repository": "registry.example/tenants/*", "archive": str(archives["app"])})
     where.images.write_text(json.dumps(patterns))
     try:
-        yield nodes.start(where, programs, lambda _line: None)
+        yield nodes.start(where, programs, store(archives, lambda _line: None), lambda _line: None)
     finally:
         nodes.end(where)
 
@@ -223,7 +224,8 @@ def test_an_end_leaves_nothing_also_of_a_start_that_was_killed(tmp_path: Path):
     archives = prepare(["pause"], lambda _line: None)
     alone.home.mkdir()
     write_table(alone.images, archives)
-    nodes.start(alone, {name: build(name, lambda _line: None) for name in nodes.PROGRAMS}, lambda _line: None)
+    unpacked = store(archives, lambda _line: None)
+    nodes.start(alone, {name: build(name, lambda _line: None) for name in nodes.PROGRAMS}, unpacked, lambda _line: None)
     started = Processes(alone.home).recorded()
     first = next(one for one in started if one.name.endswith("kube-apiserver"))
     subprocess.run(["kill", "-9", str(first.pid)], check=True)
