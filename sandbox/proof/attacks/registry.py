@@ -5,6 +5,7 @@ that each layer is off once and for as short as its group takes; they are made a
 layer stops says so as a single, and is made again all the same: what then goes through shows that the attack was real.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -12,14 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sandbox.live.client import ServerError
+from sandbox.proof.refusals import Trail, judged
 from sandbox.proof.results import Attack, Attempt, Evidence
-from sandbox.proof.world import ProofError, World
+from sandbox.proof.world import Answer, Pod, ProofError, World
 
 if TYPE_CHECKING:
     from sandbox.proof.tokens import Tokens
 
 FAMILIES: Final = ("wire", "token", "path", "identity", "limits", "admission", "secrets", "egress", "runtime")
 _AT_ONCE: Final = 4
+_FLUSH_SECONDS: Final = 13.0
+"""Envoy writes its log out when ten seconds have passed at the latest."""
+_TICK_SECONDS: Final = 1.0
+_SELF: Final = "the proof"
 _PASSING: Final = (ProofError, ServerError, OSError, ValueError)
 """What an attack may fail with for a reason of its own: it is then one that nothing was seen to stop."""
 
@@ -33,7 +39,24 @@ class Attempted:
     evidence: Evidence
 
 
-Making = Callable[[World, "Tokens"], Attempted]
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """An attack that was a request: what came back, and where to look for who refused it, as `refusals.judged` takes it.
+
+    A proxy writes its log out seconds later; those of all requests are read together when every attack has been made.
+    """
+
+    answer: Answer
+    callee: Pod
+    others: tuple[Pod, ...] = ()
+    request: str = ""
+    path: str = ""
+    server_name: str = ""
+    note: str = ""
+    """What was sent, where the answer alone does not tell."""
+
+
+Making = Callable[[World, "Tokens"], Attempted | Sent]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +118,7 @@ def perform(
             try:
                 off.enter_context(switch.off(world))
             except _PASSING as error:
-                unmade = Evidence(source="the proof", words=f"{switch.name} could not be turned off: {error}")
+                unmade = Evidence(source=_SELF, words=f"{switch.name} could not be turned off: {error}")
                 for one in group:
                     made[one.key].append(Attempt(without=switch.name, stopped=False, by="", evidence=unmade))
                 continue
@@ -125,19 +148,64 @@ def grouped(
 def _make(
     planned: Sequence[Planned], without: str, world: World, tokens: "Tokens", progress: Progress
 ) -> list[tuple[Planned, Attempt]]:
-    def one_of(one: Planned) -> tuple[Planned, Attempt]:
+    def one_of(one: Planned) -> Attempted | Sent:
         try:
             seen = one.make(world, tokens)
         except _PASSING as error:
-            unmade = Evidence(source="the proof", words=f"could not be made: {error}")
-            seen = Attempted(stopped=False, by="", evidence=unmade)
+            seen = Attempted(stopped=False, by="", evidence=Evidence(source=_SELF, words=f"could not be made: {error}"))
         progress(one.title)
-        return one, Attempt(without=without, stopped=seen.stopped, by=seen.by, evidence=seen.evidence)
+        return seen
 
-    together = [one for one in planned if not one.alone]
+    together, apart = [one for one in planned if not one.alone], [one for one in planned if one.alone]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         made = list(pool.map(one_of, together))
-    return made + [one_of(one) for one in planned if one.alone]
+    made += [one_of(one) for one in apart]
+    return [
+        (one, Attempt(without=without, stopped=seen.stopped, by=seen.by, evidence=seen.evidence))
+        for one, seen in zip([*together, *apart], told(world, made), strict=True)
+    ]
+
+
+def told(world: World, made: Sequence[Attempted | Sent]) -> list[Attempted]:
+    """Who stopped what was sent, from the logs of the proxies that it may have come to; each log is read once a second."""
+    found = {number: one for number, one in enumerate(made) if isinstance(one, Attempted)}
+    open_ones = {number: one for number, one in enumerate(made) if isinstance(one, Sent)}
+    for number, one in list(open_ones.items()):
+        if one.answer.is_allowed:
+            found[number] = _nobody(open_ones.pop(number))
+    deadline = time.monotonic() + _FLUSH_SECONDS
+    while open_ones:
+        trails = _trails(world, open_ones.values())
+        for number, one in list(open_ones.items()):
+            passed = [trails[pod.name] for pod in (one.callee, *one.others)]
+            by, evidence = judged(one.answer, passed, request=one.request, path=one.path, server_name=one.server_name)
+            if by:
+                found[number] = Attempted(stopped=True, by=by, evidence=_noted(one, evidence))
+                del open_ones[number]
+        if time.monotonic() > deadline:
+            break
+        if open_ones:
+            time.sleep(_TICK_SECONDS)
+    found |= {number: _nobody(one) for number, one in open_ones.items()}
+    return [found[number] for number in range(len(made))]
+
+
+def _trails(world: World, sent: Iterable[Sent]) -> dict[str, Trail]:
+    pods = {pod.name: pod for one in sent for pod in (one.callee, *one.others)}
+    since = {pod.name: one.answer.at for one in sorted(sent, key=_at, reverse=True) for pod in (one.callee, *one.others)}
+    return {name: Trail.of(world, pod, since[name]) for name, pod in pods.items()}
+
+
+def _at(sent: Sent) -> str:
+    return sent.answer.at
+
+
+def _nobody(sent: Sent) -> Attempted:
+    return Attempted(stopped=False, by="", evidence=_noted(sent, Evidence(source="caller", words=str(sent.answer))))
+
+
+def _noted(sent: Sent, evidence: Evidence) -> Evidence:
+    return Evidence(source=evidence.source, words=f"{sent.note}: {evidence.words}") if sent.note else evidence
 
 
 def _attack(one: Planned, attempts: Sequence[Attempt]) -> Attack:
