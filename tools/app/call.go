@@ -184,6 +184,9 @@ func (r *request) send(ctx context.Context, client *http.Client) *outcome {
 	made := &outcome{At: began.UTC().Format(time.RFC3339Nano)}
 	if err := r.fill(ctx, client, made); err != nil {
 		made.Error = err.Error()
+		if said := alert(ctx, client, r.url, err); said != nil {
+			made.Error += ", and asked again: " + said.Error()
+		}
 	}
 	made.Seconds = time.Since(began).Seconds()
 	return made
