@@ -44,6 +44,12 @@ class Cell:
     status: int
     stopped_by: str
     """Who refused it by its own words; empty when it was answered."""
+    way: str = "sidecar"
+    """`sidecar`: as applications call; `direct`: by its own certificate, around its sidecar; `east-west`: so to another one."""
+    callee_region: str = ""
+    """Where the callee was asked; empty for the caller's own region."""
+    lacking: str = ""
+    """Which condition of the call it was sent without: `token`, `scope`, `amount`; empty with all that any asks for."""
 
     @property
     def holds(self) -> bool:
