@@ -190,6 +190,19 @@ def test_a_declared_request_that_is_refused_is_a_difference_and_no_refusal_that_
     assert not tables.differences(proof(), NAMES)
 
 
+def test_a_request_says_how_it_went_where_it_did_not_go_as_applications_send_it():
+    plain, *_ = proof().cells
+    assert tables.request(plain, NAMES)[1:3] == ("bank-b/trans-ms", "POST /transfer")
+    other = dataclasses.replace(plain, way="direct", callee_region="eu-central-1", lacking="token")
+    assert tables.request(other, NAMES)[1:3] == (
+        "bank-b/trans-ms in eu-central-1",
+        "POST /transfer (around its sidecar, without token)",
+    )
+    shown = page(dataclasses.replace(proof(), cells=(other, plain)), NAMES)
+    heads = re.findall(r'<th scope="col">(bank-b.*?)</th>', shown)
+    assert heads == ["bank-b/<wbr>trans-ms", "bank-b/<wbr>trans-ms in eu-central-1"]
+
+
 def test_a_threat_is_told_by_family_and_the_supply_chain_by_technique():
     found = {one.name: one for one in figures.threats(proof())}
     assert (found["Man-in-the-Middle"].attacks, found["Man-in-the-Middle"].again_stopped) == (1, 1)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sandbox.proof.report.figures import plural
 from sandbox.proof.report.markup import Markup, breakable, element, joined
-from sandbox.proof.report.tables import Names, request
+from sandbox.proof.report.tables import Names, callee, request
 from sandbox.proof.results import Cell, Proof
 
 SIGNS: Mapping[str, tuple[str, str]] = {
@@ -30,10 +30,10 @@ def _legend() -> Markup:
 
 def _region(region: str, cells: Sequence[Cell], names: Names) -> Markup:
     callers = list(dict.fromkeys(one.caller for one in cells))
-    callees = list(dict.fromkeys(one.callee for one in cells))
+    callees = list(dict.fromkeys(callee(one) for one in sorted(cells, key=lambda one: one.callee_region not in {"", region})))
     pairs: dict[tuple[str, str], list[Cell]] = {}
     for one in cells:
-        pairs.setdefault((one.caller, one.callee), []).append(one)
+        pairs.setdefault((one.caller, callee(one)), []).append(one)
     head = element(
         "tr", element("th", "caller ↓ calls →", scope="col"), *(element("th", breakable(to), scope="col") for to in callees)
     )
@@ -41,7 +41,7 @@ def _region(region: str, cells: Sequence[Cell], names: Names) -> Markup:
         element(
             "tr",
             element("th", breakable(caller), scope="row"),
-            *(_square(pairs.get((caller, callee), [])) for callee in callees),
+            *(_square(pairs.get((caller, to), [])) for to in callees),
         )
         for caller in callers
     ]

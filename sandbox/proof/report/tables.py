@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sandbox.proof.report import figures
 from sandbox.proof.report.techniques import named
@@ -10,6 +11,8 @@ from sandbox.proof.results import Attack, Attempt, Cell, Evidence, Proof
 
 Names = Mapping[str, str]
 """Layer → what it is called."""
+WAYS: Final = {"sidecar": "", "direct": "around its sidecar", "east-west": "by the east-west gateway, around its sidecar"}
+"""How a request went, where it did not go as applications send it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,14 @@ def request(cell: Cell, names: Names) -> tuple[str, ...]:
     """Caller, callee, request, what declares it, what came of it."""
     refused = names.get(cell.stopped_by, cell.stopped_by) or "nobody who says so"
     seen = f"{cell.status} answered" if cell.allowed else f"{cell.status or 'no answer'}: {refused}"
-    return (f"{cell.caller} in {cell.region}", cell.callee, f"{cell.method} {cell.path}", cell.edge or "nothing", seen)
+    how = ", ".join(part for part in (WAYS.get(cell.way, cell.way), cell.lacking and f"without {cell.lacking}") if part)
+    sent = f"{cell.method} {cell.path}" + (f" ({how})" if how else "")
+    return (f"{cell.caller} in {cell.region}", callee(cell), sent, cell.edge or "nothing", seen)
+
+
+def callee(cell: Cell) -> str:
+    """The callee, with its region where that is not the caller's."""
+    return f"{cell.callee} in {cell.callee_region}" if cell.callee_region not in {"", cell.region} else cell.callee
 
 
 def attacks(proof: Proof, names: Names) -> Table:
