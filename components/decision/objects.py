@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from components.decision.data import workload_data
 from components.graph.model import Graph
-from components.graph.names import MESH_NAMESPACE, SERVICE_LABEL, TENANT_LABEL
+from components.graph.names import MESH_NAMESPACE, OPA_BODY_BYTES, OPA_HOST, OPA_PORT, OPA_TIMEOUT, SERVICE_LABEL, TENANT_LABEL
 from components.manifests import Manifest, manifest
 
 RULES_CONFIG_MAP: Final = "opa-policy"
@@ -26,6 +26,7 @@ RESPONDER: Final = "risk-responder"
 VERIFIED_CLAIMS: Final = "envoy.filters.http.jwt_authn"
 """The metadata namespace where Envoy's JWT filter leaves what it verified, below Istio's key `payload`."""
 _EXT_AUTHZ: Final = "envoy.filters.http.ext_authz"
+_ROUTER: Final = "envoy.filters.http.router"
 _FILES: Final = Path(__file__).parent / "files"
 
 
@@ -64,35 +65,50 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
 
 
 def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:  # noqa: ARG001 - the compilers' common signature
-    """What a region has once: sidecars hand the claims they verified to OPA.
+    """What a region has once: OPA is asked after the token was verified, and is told what it says.
 
-    Istio's ext_authz filter passes no metadata on (its builder leaves `metadata_context_namespaces` empty, and has no setting for
-    it); without this patch every condition on a token is undecidable and refused.
+    Istio puts the filter of a CUSTOM policy before that of tokens and hands no metadata on, and has a setting for neither: no
+    condition on a token could ever be met. So its filter is taken out, and the same one stands before the router, which every
+    listener has: what may be missing is a claim, never the question. Whom it concerns is still the CUSTOM policy's to say: its
+    rules mark the request, and one without their mark is not asked about.
     """
-    chain = {
-        "filterChain": {"filter": {"name": "envoy.filters.network.http_connection_manager", "subFilter": {"name": _EXT_AUTHZ}}}
-    }
-    value = {
+    patches = [
+        _patch(_EXT_AUTHZ, {"operation": "REMOVE"}),
+        _patch(_ROUTER, {"operation": "INSERT_BEFORE", "value": authorizer_filter()}),
+    ]
+    name = "verified-claims-for-opa"
+    kind = "networking.istio.io/v1alpha3", "EnvoyFilter"
+    return (manifest(*kind, name, namespace=MESH_NAMESPACE, spec={"configPatches": patches}),)
+
+
+def authorizer_filter() -> dict[str, Any]:
+    """Envoy's filter that asks the pod's own OPA, as Istio makes it of the mesh's provider, and with the verified claims."""
+    mark = {"key": "istio_ext_authz_shadow_effective_policy_id"}
+    return {
         "name": _EXT_AUTHZ,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+            "transport_api_version": "V3",
+            "grpc_service": {
+                "envoy_grpc": {"cluster_name": f"outbound|{OPA_PORT}||{OPA_HOST}", "authority": OPA_HOST},
+                "timeout": OPA_TIMEOUT,
+            },
+            "with_request_body": {"max_request_bytes": OPA_BODY_BYTES, "allow_partial_message": True},
+            "status_on_error": {"code": "Forbidden"},
             "metadata_context_namespaces": [VERIFIED_CLAIMS],
+            "filter_enabled_metadata": {
+                "filter": "envoy.filters.http.rbac",
+                "path": [mark],
+                "value": {"string_match": {"prefix": "istio-ext-authz-opa"}},
+            },
         },
     }
-    patch = {
-        "applyTo": "HTTP_FILTER",
-        "match": {"context": "SIDECAR_INBOUND", "listener": chain},
-        "patch": {"operation": "MERGE", "value": value},
-    }
-    return (
-        manifest(
-            "networking.istio.io/v1alpha3",
-            "EnvoyFilter",
-            "verified-claims-for-opa",
-            namespace=MESH_NAMESPACE,
-            spec={"configPatches": [patch]},
-        ),
-    )
+
+
+def _patch(filter_name: str, patch: dict[str, Any]) -> dict[str, Any]:
+    manager = {"name": "envoy.filters.network.http_connection_manager", "subFilter": {"name": filter_name}}
+    match = {"context": "SIDECAR_INBOUND", "listener": {"filterChain": {"filter": manager}}}
+    return {"applyTo": "HTTP_FILTER", "match": match, "patch": patch}
 
 
 def written_by_the_responder(wanted: Manifest) -> bool:

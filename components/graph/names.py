@@ -48,6 +48,11 @@ REGION_REACH_LABEL: Final = "zerotrust.dev/every-region"
 
 OPA_PORT: Final = 9191
 """ext_authz of the pod's own OPA, on loopback only."""
+OPA_HOST: Final = "opa-ext-authz.internal"
+"""The name that stands for the pod's own OPA on loopback."""
+OPA_TIMEOUT: Final = "0.5s"
+OPA_BODY_BYTES: Final = 8192
+"""As much of a request's body as the decision sees; the web ACL admits no larger one from outside."""
 RATE_LIMIT_PORT: Final = 8081
 RATE_LIMIT_SERVICE: Final = "ratelimit"
 POSTGRES_PORT: Final = 5432

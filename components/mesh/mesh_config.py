@@ -4,17 +4,13 @@ A plain dict in the shape of Istio's MeshConfig; the chart's release takes it as
 without a word, so a test holds every key to the published definition.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from components.graph.model import Graph
-from components.graph.names import MESH_NAMESPACE, OPA_PORT, SPIRE_SOCKET_FILE
+from components.graph.names import MESH_NAMESPACE, OPA_BODY_BYTES, OPA_HOST, OPA_PORT, OPA_TIMEOUT, SPIRE_SOCKET_FILE
 from components.mesh.authorization import OPA_PROVIDER
-from components.mesh.scope import OPA_HOST, REGISTRY_ONLY
+from components.mesh.scope import REGISTRY_ONLY
 from components.mesh.telemetry import access_log_provider, trace_provider
-
-AUTHORIZER_TIMEOUT: Final = "0.5s"
-AUTHORIZER_BODY_BYTES: Final = 8192
-"""As much of a request's body as the decision sees; the web ACL admits no larger one from outside."""
 
 
 def federated_domains(graph: Graph, region: str) -> tuple[str, ...]:
@@ -31,11 +27,11 @@ def authorizer_provider() -> dict[str, Any]:
         "envoyExtAuthzGrpc": {
             "service": OPA_HOST,
             "port": OPA_PORT,
-            "timeout": AUTHORIZER_TIMEOUT,
+            "timeout": OPA_TIMEOUT,
             "failOpen": False,
             "statusOnError": "403",
             "includeRequestBodyInCheck": {
-                "maxRequestBytes": AUTHORIZER_BODY_BYTES,
+                "maxRequestBytes": OPA_BODY_BYTES,
                 "allowPartialMessage": True,
                 "packAsBytes": False,
             },

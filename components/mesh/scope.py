@@ -13,6 +13,7 @@ from components.graph.names import (
     EGRESS,
     MESH_NAMESPACE,
     OBSERVABILITY_NAMESPACE,
+    OPA_HOST,
     RATE_LIMIT_NAMESPACE,
     SERVICE_LABEL,
     VAULT_NAMESPACE,
@@ -24,8 +25,6 @@ from components.manifests import Manifest
 from components.mesh.failover import route_namespace
 from components.mesh.kinds import gateway_host, istio, unique
 
-OPA_HOST: Final = "opa-ext-authz.internal"
-"""The name that stands for the pod's own OPA on loopback."""
 ISTIOD: Final = f"{MESH_NAMESPACE}/istiod.{MESH_NAMESPACE}.svc.{CLUSTER_DOMAIN}"
 VAULT: Final = f"{VAULT_NAMESPACE}/{service_host(VAULT_NAMESPACE, VAULT_SERVICE)}"
 """Outside the mesh: it ends the agent's TLS itself."""
