@@ -35,7 +35,9 @@ _TICK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sent:
+class Sent:
+    """A request that was made, its x-request-id, and what came of it."""
+
     asked: Asked
     request: str
     answer: Answer
@@ -59,10 +61,10 @@ def cells(world: World, tokens: "Tokens", progress: Callable[[str], None]) -> tu
     groups: dict[tuple[str, str, str], list[Asked]] = {}
     for asked in planned:
         groups.setdefault((asked.region, asked.caller.ref, asked.way), []).append(asked)
-    sent: list[_Sent] = []
+    sent: list[Sent] = []
     run = secrets.token_hex(4)
 
-    def send(number: int, group: Sequence[Asked]) -> list[_Sent]:
+    def send(number: int, group: Sequence[Asked]) -> list[Sent]:
         return _send(world, pods, bearers, f"matrix-{run}-{number}", group)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -95,7 +97,7 @@ def _send(
     bearers: Mapping[frozenset[str], str],
     run: str,
     group: Sequence[Asked],
-) -> list[_Sent]:
+) -> list[Sent]:
     """The requests of one caller and way, by one process of its pod."""
     first = group[0]
     around = first.way != SIDECAR
@@ -115,7 +117,7 @@ def _send(
         user=MESH_USER if around else None,
     )
     return [
-        _Sent(asked=asked, request=f"{run}-{number}", answer=answer)
+        Sent(asked=asked, request=f"{run}-{number}", answer=answer)
         for number, (asked, answer) in enumerate(zip(group, answers, strict=True))
     ]
 
@@ -161,7 +163,7 @@ def _trail(asked: Asked, pods: Mapping[tuple[str, str], Pod], gateways: Mapping[
     return passed
 
 
-def answered(graph: Graph, one: _Sent) -> bool:
+def answered(graph: Graph, one: Sent) -> bool:
     """Whether the callee itself answered, which it shows by its identity; with which status is its own affair."""
     asked = one.asked
     try:
@@ -173,7 +175,7 @@ def answered(graph: Graph, one: _Sent) -> bool:
 
 
 def _judged(
-    world: World, pods: Mapping[tuple[str, str], Pod], sent: Sequence[_Sent], progress: Callable[[str], None]
+    world: World, pods: Mapping[tuple[str, str], Pod], sent: Sequence[Sent], progress: Callable[[str], None]
 ) -> Iterator[Cell]:
     """The cells; who refused is read when every proxy has written its log out, and again for as long as that may take."""
     graph = world.graph
