@@ -273,7 +273,7 @@ class World:
         processes = {}
         for name in order:
             group = groups.get(running.get(name, ""))
-            numbers = (group / "cgroup.procs").read_text(encoding="utf-8").split() if group else []
+            numbers = _members(group) if group else []
             if numbers:
                 processes[name] = int(numbers[0])
         return Pod(
@@ -286,6 +286,13 @@ class World:
             processes=processes,
             ready=ready,
         )
+
+
+def _members(group: Path) -> list[str]:
+    try:
+        return (group / "cgroup.procs").read_text(encoding="utf-8").split()
+    except OSError:
+        return []  # the container ended meanwhile
 
 
 def _stays(pod: Mapping[str, Any]) -> bool:
