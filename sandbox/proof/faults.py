@@ -1,0 +1,151 @@
+"""What is broken on purpose, and put back: a container's processes stopped or killed, a workload taken out of a region.
+
+A container is known by its control group: a process belongs to it exactly when the kernel lists the two in the same groups.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from components.graph.model import Workload
+from components.graph.names import SERVICE_LABEL
+from sandbox.proof.world import Pod, ProofError, World
+
+_READY_SECONDS: Final = 120.0
+_DEPLOYMENT: Final = ("apps/v1", "Deployment")
+
+
+def processes(container: int, table: Path = Path("/proc")) -> list[int]:
+    """Every process in the control groups of this one, as this machine numbers them.
+
+    Raises:
+        ProofError: it is there no more.
+    """
+    groups = _groups(table / str(container))
+    if not groups:
+        msg = f"process {container} is there no more"
+        raise ProofError(msg)
+    return sorted(int(each.name) for each in table.iterdir() if each.name.isdigit() and _groups(each) == groups)
+
+
+def _groups(process: Path) -> str:
+    try:
+        return (process / "cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return ""  # it ended meanwhile
+
+
+@contextmanager
+def frozen(pod: Pod, container: str) -> Iterator[None]:
+    """A container none of whose processes runs, and all of them go on when the context ends."""
+    stopped = processes(pod.processes[container])
+    try:
+        _signal(stopped, signal.SIGSTOP)
+        yield
+    finally:
+        _signal(stopped, signal.SIGCONT)
+
+
+def kill(pod: Pod, container: str) -> None:
+    """Ends a container's processes without asking them; the kubelet starts it anew."""
+    _signal(processes(pod.processes[container]), signal.SIGKILL)
+
+
+def _signal(numbers: list[int], which: signal.Signals) -> None:
+    for number in numbers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, which)
+
+
+def await_again(world: World, pod: Pod, container: str) -> float:
+    """Returns when a container that was killed runs again, with the moment since which it does.
+
+    Raises:
+        ProofError: not within two minutes.
+    """
+    found: list[int] = []
+
+    def runs() -> bool:
+        for one in world.pods(pod.region, pod.namespace):
+            process = one.processes.get(container)
+            if one.name == pod.name and process not in (None, pod.processes[container]):
+                found.append(process)
+        return bool(found)
+
+    world.wait(f"{pod}: {container} runs again", runs, _READY_SECONDS)
+    return begun(found[0])
+
+
+def begun(process: int, table: Path = Path("/proc")) -> float:
+    """When a process was begun, in seconds since 1970, to a hundredth.
+
+    Raises:
+        ProofError: it is there no more.
+    """
+    try:
+        # the name, in brackets, may hold anything; the 22nd field is the 20th behind it
+        ticks = int((table / str(process) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        uptime = float((table / "uptime").read_text(encoding="utf-8").split()[0])
+    except OSError as error:
+        msg = f"process {process} is there no more"
+        raise ProofError(msg) from error
+    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def await_ready(world: World, pod: Pod) -> None:
+    """Returns when the pod is ready.
+
+    Raises:
+        ProofError: not within two minutes.
+    """
+
+    def is_ready() -> bool:
+        return any(one.name == pod.name and one.ready for one in world.pods(pod.region, pod.namespace))
+
+    world.wait(f"{pod} is ready", is_ready, _READY_SECONDS)
+
+
+@contextmanager
+def taken_out(world: World, region: str, workload: Workload) -> Iterator[None]:
+    """A region without any pod of a workload: what ran is killed, nothing is started before the context ends.
+
+    Raises:
+        ProofError: at the end, when it does not come back.
+    """
+    pods = world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})
+    before = _replicas(world, region, workload)
+    try:
+        _scale(world, region, workload, 0)
+        for pod in pods:
+            for container in pod.processes:
+                with contextlib.suppress(ProofError):
+                    kill(pod, container)  # one that has ended with another is what was wanted
+        yield
+    finally:
+        _scale(world, region, workload, before)
+        world.wait(f"{workload.ref} is back in {region}", lambda: _is_back(world, region, workload, before), _READY_SECONDS)
+
+
+def _is_back(world: World, region: str, workload: Workload, wanted: int) -> bool:
+    found = world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})
+    return sum(one.ready for one in found) >= wanted
+
+
+def _path(world: World, region: str, workload: Workload) -> str:
+    return world.clusters[region].path(*_DEPLOYMENT, workload.tenant, workload.name) + "/scale"
+
+
+def _replicas(world: World, region: str, workload: Workload) -> int:
+    found: Mapping[str, Any] = world.clusters[region].request("GET", _path(world, region, workload))
+    return int(found["spec"].get("replicas", 0))
+
+
+def _scale(world: World, region: str, workload: Workload, replicas: int) -> None:
+    cluster, path = world.clusters[region], _path(world, region, workload)
+    found = cluster.request("GET", path)
+    cluster.request("PUT", path, {**found, "spec": {"replicas": replicas}})

@@ -1,0 +1,89 @@
+"""What is looked at beside the requests, while a component is away or when it is back, and whether it is as promised."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from components.graph.names import VAULT_NAMESPACE, VAULT_PORT, VAULT_SERVICE, database_name, service_host
+from sandbox.live.client import ServerError
+from sandbox.proof.load import Outcome
+from sandbox.proof.results import Evidence
+from sandbox.proof.traffic import call_of
+from sandbox.proof.world import ProofError, World
+
+Sight = tuple[Evidence, bool]
+_CALL: Final = "bank-a-api-to-auth"
+_TRANSFER: Final = "bank-a-api-to-bank-b-trans"
+_MANAGER: Final = "zerotrust-proof"
+_DATABASE: Final = "ledger"
+_LEAST_SECONDS: Final = 60.0
+"""What an identity must have left for an outage to be shorter."""
+
+
+def vault_gives_nothing(world: World, region: str) -> Sequence[Sight]:
+    """Who asks Vault for anything gets no answer."""
+    url = f"https://{service_host(VAULT_NAMESPACE, VAULT_SERVICE)}:{VAULT_PORT}/v1/sys/health"
+    said = world.call(world.pod(region, call_of(world, _TRANSFER).callee), url, "-any-server", "-timeout=2s")
+    return ((Evidence(source="Vault, asked by a service", words=str(said)), bool(said.error)),)
+
+
+def identities_last(world: World, region: str) -> Sequence[Sight]:
+    """The agents give what they have, and it lasts longer than the outage."""
+    call, found = call_of(world, _CALL), []
+    for workload in (call.caller, call.callee):
+        identity = world.identity(world.pod(region, workload))
+        left = dt.datetime.fromisoformat(identity["not_after"]) - dt.datetime.now(dt.UTC)
+        words = f"{identity['spiffe_id']} has {left.total_seconds():.0f} s left"
+        found.append((Evidence(source="SPIRE agent", words=words), left.total_seconds() > _LEAST_SECONDS))
+    return found
+
+
+def no_identity_is_given(world: World, region: str) -> Sequence[Sight]:
+    """A process that asks anew on the node gets no identity, from this agent or from anybody else."""
+    pod = world.pod(region, call_of(world, _CALL).callee)
+    try:
+        given = world.identity(pod)
+    except ProofError as error:
+        return ((Evidence(source="a process that asks anew", words=str(error)), True),)
+    return ((Evidence(source="a process that asks anew", words=f"was given {given['spiffe_id']}"), False),)
+
+
+def no_pod_without_proxy(world: World, region: str) -> Sequence[Sight]:
+    """A pod that is to be made is refused, since nobody can give it its proxy; on trial, so that none is made."""
+    cluster, workload = world.clusters[region], call_of(world, _CALL).caller
+    deployment = cluster.get("apps/v1", "Deployment", workload.tenant, workload.name)
+    if deployment is None:
+        msg = f"{workload.ref} has no Deployment in {region}"
+        raise ProofError(msg)
+    template: dict[str, Any] = deployment["spec"]["template"]
+    about = {**template["metadata"], "generateName": f"{workload.name}-trial-", "namespace": workload.tenant}
+    trial = {"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": template["spec"]}
+    try:
+        cluster.apply(trial, _MANAGER, dry_run=True)
+    except ServerError as error:
+        return ((Evidence(source="API server, asked for a pod", words=error.message[:300]), "istio" in error.message),)
+    return ((Evidence(source="API server, asked for a pod", words="would make it"), False),)
+
+
+def no_transfer_is_missing(world: World, region: str, outcomes: Sequence[Outcome]) -> Sequence[Sight]:
+    """Every transfer that was confirmed stands in the ledger."""
+    confirmed = {int(one.answer.json()["result"]["id"]) for one in outcomes if one.stream == _TRANSFER and one.answered}
+    tenant = call_of(world, _TRANSFER).callee.tenant
+    pod = next(iter(world.pods(region, tenant, **{"cnpg.io/cluster": _DATABASE})))
+    listed = ",".join(str(number) for number in sorted(confirmed))
+    question = f"SELECT json_agg(id) FROM transfers WHERE id = ANY('{{{listed}}}'::bigint[])"  # noqa: S608 - numbers
+    command = [
+        "psql",
+        "--no-psqlrc",
+        "--tuples-only",
+        "--no-align",
+        f"--dbname={database_name(_DATABASE)}",
+        f"--command={question}",
+    ]
+    done = world.run(pod, command)
+    if done.returncode != 0:
+        return ((Evidence(source="PostgreSQL", words=done.stderr.strip()), False),)
+    missing = confirmed - set(json.loads(done.stdout.strip() or "null") or [])
+    words = f"{len(confirmed)} transfers were confirmed, {len(missing)} are missing"
+    return ((Evidence(source="PostgreSQL", words=words), bool(confirmed) and not missing),)

@@ -1,0 +1,130 @@
+"""What runs through a region while it is disturbed: requests that the access graph allows, and requests that it does not."""
+
+import re
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from components.graph.model import Call, Route
+from sandbox.local import cloud
+from sandbox.proof.load import Stream
+from sandbox.proof.world import MESH_USER, World
+
+if TYPE_CHECKING:
+    from sandbox.proof.tokens import Tokens
+
+CALLS: Final = ("bank-a-frontend-to-api", "bank-a-api-to-auth", "bank-b-worker-to-trans", "bank-a-api-to-bank-b-trans")
+"""Keys of the calls that are made: inside a tenant, from a worker, and from one bank to another under conditions."""
+ROUTE: Final = "bank-a-web"
+"""The way in that is used from outside."""
+OTHER_PATH, WITHOUT_TOKEN, AROUND, OUTSIDE = "another path", "without a token", "around the sidecar", "from outside"
+AMOUNT: Final = 5
+_SELDOM_SECONDS, _OFTEN_SECONDS = 1.0, 0.4
+_CALLERS: Final = 3
+_VARIABLE: Final = re.compile(r"\{[^}]*\}|\*")
+
+
+def sample(path: str) -> str:
+    """A path that the settings' pattern covers."""
+    return _VARIABLE.sub("7", path)
+
+
+def call_of(world: World, key: str) -> Call:
+    """The call of this key in the settings."""
+    return next(call for call in world.graph.calls if call.key == key)
+
+
+def route_of(world: World) -> Route:
+    """The route that is used from outside."""
+    return next(route for route in world.graph.routes if route.key == ROUTE)
+
+
+def allowed(world: World, tokens: "Tokens", region: str, key: str) -> Stream:
+    """A declared call, with what its conditions ask for."""
+    call = call_of(world, key)
+    client, scopes = route_of(world).clients[0], call.conditions.scopes
+    return Stream(
+        name=key,
+        authorised=True,
+        pod=world.pod(region, call.caller),
+        url=_url(world, call),
+        flags=_flags(call),
+        token=partial(tokens.access_token, client, scopes) if scopes else None,
+    )
+
+
+def forbidden(world: World, region: str) -> tuple[Stream, ...]:
+    """What must be refused whatever happens: an undeclared path, a condition that is not met, the way around the own sidecar."""
+    declared, conditional = call_of(world, "bank-a-api-to-auth"), call_of(world, "bank-a-api-to-bank-b-trans")
+    caller, callee = world.pod(region, declared.caller), world.pod(region, declared.callee)
+    path = sample(declared.operations[0].paths[0])
+    return (
+        Stream(
+            name=OTHER_PATH,
+            authorised=False,
+            pod=caller,
+            url=world.url(declared.callee, "/accounts"),
+            flags=_flags(declared),
+            every=_SELDOM_SECONDS,
+        ),
+        Stream(
+            name=WITHOUT_TOKEN,
+            authorised=False,
+            pod=world.pod(region, conditional.caller),
+            url=_url(world, conditional),
+            flags=_flags(conditional),
+            every=_SELDOM_SECONDS,
+        ),
+        Stream(
+            name=AROUND,
+            authorised=False,
+            pod=caller,
+            url=f"http://{callee.address}:{declared.callee.port}{path}",
+            flags=_flags(declared),
+            user=MESH_USER,
+            every=_SELDOM_SECONDS,
+        ),
+    )
+
+
+def everyday(world: World, tokens: "Tokens", region: str) -> tuple[Stream, ...]:
+    """Inside a region: about eight authorised requests a second and three that are none."""
+    return (*(allowed(world, tokens, region, key) for key in CALLS), *forbidden(world, region))
+
+
+def busy(world: World, tokens: "Tokens", region: str, key: str) -> tuple[Stream, ...]:
+    """One call several times at once, so that the callee needs several connections of its own; and what must be refused."""
+    one = allowed(world, tokens, region, key)
+    return (
+        *(replace(one, name=f"{key} {number}", every=_OFTEN_SECONDS) for number in range(_CALLERS)),
+        *forbidden(world, region),
+    )
+
+
+def from_outside(world: World, tokens: "Tokens", region: str) -> tuple[Stream, ...]:
+    """Through the region's public load balancer and ingress gateway: with a client's token, and without."""
+    route = route_of(world)
+    client = route.clients[0]
+    operation = route.operations[0]
+    where = next(one for one in world.plan.regions if one.code == region)
+    path = route.prefix + sample(next(path for path in operation.paths if path != "/"))
+    flags = (
+        f"-method={operation.methods[0]}",
+        f"-ca={world.plan.home / 'public' / 'ca.crt'}",
+        f"-address={cloud.public_address(where)}:443",
+    )
+    url = f"https://{world.settings.edge.domain}{path}"
+    token = partial(tokens.access_token, client, route.settings.scopes)
+    return (
+        Stream(name=OUTSIDE, authorised=True, pod=None, url=url, flags=flags, token=token),
+        Stream(name=f"{OUTSIDE} {WITHOUT_TOKEN}", authorised=False, pod=None, url=url, flags=flags, every=_SELDOM_SECONDS),
+    )
+
+
+def _url(world: World, call: Call) -> str:
+    return world.url(call.callee, sample(call.operations[0].paths[0]))
+
+
+def _flags(call: Call) -> tuple[str, ...]:
+    method = call.operations[0].methods[0]
+    return (f"-method={method}", *((f'-body={{"amount_minor_units": {AMOUNT}}}',) if method == "POST" else ()))
