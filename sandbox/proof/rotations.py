@@ -1,0 +1,277 @@
+"""Credentials and authorities replaced under load: identities every minute, a region's authority, a database's credentials.
+
+Each has a load of its own. The authority is replaced in one region while the other two go on in the other: no request of either
+may fail. What was changed for it is put back; a new authority stays, as it would after any rotation.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from components.graph.model import Workload
+from components.identity.registration import API, registration_name
+from sandbox.proof.credentials import Authority, caller_certificate, held, shown
+from sandbox.proof.database import Credentials
+from sandbox.proof.load import Load, Outcome
+from sandbox.proof.results import Evidence, Rotation
+from sandbox.proof.traffic import CALLS, busy, call_of, everyday, sample
+from sandbox.proof.world import Pod, ProofError, World
+
+if TYPE_CHECKING:
+    from sandbox.proof.tokens import Tokens
+
+SHORT: Final = "60s"
+"""Of an identity's life while it is watched; SPIRE replaces one when half of it is over."""
+_DIFFERENT: Final = 3
+_WATCHED: Final = "bank-a-api-to-auth"
+_LOOK_SECONDS: Final = 2.0
+_MOST_SECONDS: Final = 150.0
+_ROW: Final = 4
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What was seen of one rotation."""
+
+    subject: str
+    began: float
+    ended: float
+    outcomes: tuple[Outcome, ...]
+    changes: int
+    evidence: tuple[Evidence, ...]
+    trouble: str = ""
+
+
+def rotations(world: World, tokens: "Tokens", progress: Progress) -> tuple[Rotation, ...]:
+    """Every rotation.
+
+    Args:
+        world: the running sandbox.
+        tokens: for requests that need one.
+        progress: told what is being replaced.
+
+    Raises:
+        ProofError: requests are not steady before anything is replaced, or what was changed cannot be put back.
+    """
+    every = (_identities, _authority, _database)
+    with ThreadPoolExecutor() as pool:
+        return tuple(judged(one) for one in pool.map(lambda make: make(world, tokens, progress), every))
+
+
+def judged(seen: Watched) -> Rotation:
+    """Whether it was replaced often enough and no request failed; what is forbidden counts as failed when it is answered."""
+    window = [one for one in seen.outcomes if one.ended >= seen.began]
+    failed = [one for one in window if one.answered != one.authorised]
+    sent = any(one.authorised for one in window) and any(not one.authorised for one in window)
+    words = sorted({f"{one.stream}: {one.answer}" for one in failed})
+    evidence = (*seen.evidence, *(Evidence(source="the load", words=one) for one in words))
+    if seen.trouble:
+        evidence = (*evidence, Evidence(source="the proof", words=seen.trouble))
+    return Rotation(
+        subject=seen.subject,
+        seconds=round(seen.ended - seen.began, 1),
+        requests=len(window),
+        failed=len(failed),
+        changes=seen.changes,
+        holds=sent and not failed and not seen.trouble and seen.changes >= _DIFFERENT,
+        evidence=evidence,
+    )
+
+
+def _identities(world: World, tokens: "Tokens", progress: Progress) -> Watched:
+    """Identities that live for a minute, at both ends of calls."""
+    region, call = world.home_region, call_of(world, _WATCHED)
+    caller, callee = world.pod(region, call.caller), world.pod(region, call.callee)
+    loaded: dict[str, set[str]] = {str(caller): set(), str(callee): set()}
+    handshakes: tuple[set[str], set[str]] = set(), set()
+    trouble = ""
+
+    def look() -> bool:
+        time.sleep(_LOOK_SECONDS)
+        for pod in (caller, callee):
+            loaded[str(pod)] |= held(world, pod).own
+        pair = shown(world, caller, callee, call.callee.port, sample(call.operations[0].paths[0]))
+        for known, value in zip(handshakes, pair, strict=True):
+            known.add(value)
+        progress(f"identities of a minute: {min(map(len, loaded.values()))} at both ends")
+        return min(map(len, (*loaded.values(), *handshakes))) >= _DIFFERENT
+
+    with Load(world, everyday(world, tokens, region)) as load:
+        began = time.time()
+        look()
+        with _short_lived(world, region, _ends(world)):
+            try:
+                world.wait("three identities at both ends", look, _MOST_SECONDS)
+            except ProofError as error:
+                trouble = str(error)
+        load.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
+        ended = time.time()
+    wire = {caller_certificate(one.answer.body) for one in load.outcomes(began) if one.stream == _WATCHED and one.answered}
+    evidence = (
+        *(Evidence(source=f"proxy of {name}", words=f"{len(found)} certificates loaded") for name, found in loaded.items()),
+        Evidence(
+            source="handshakes",
+            words=f"{len(handshakes[0])} certificates shown by the caller, {len(handshakes[1])} by the callee",
+        ),
+        Evidence(source="requests of the load", words=f"{len(wire)} certificates of the caller, by x-forwarded-client-cert"),
+    )
+    return Watched(
+        subject=f"identities of {len(_ends(world))} services, every half minute",
+        began=began,
+        ended=ended,
+        outcomes=load.outcomes(),
+        changes=min(map(len, (*loaded.values(), *handshakes))),
+        evidence=evidence,
+        trouble=trouble,
+    )
+
+
+def _ends(world: World) -> list[Workload]:
+    """Who takes part in the load's calls."""
+    calls = [call_of(world, key) for key in CALLS]
+    found = {one.ref: one for call in calls for one in (call.caller, call.callee)}
+    return [found[ref] for ref in sorted(found)]
+
+
+@contextmanager
+def _short_lived(world: World, region: str, workloads: Iterable[Workload]) -> Iterator[None]:
+    names = [registration_name(one.tenant, one.name) for one in workloads]
+    before = {name: _lifetime(world, region, name) for name in names}
+    try:
+        for name in names:
+            _set_lifetime(world, region, name, SHORT)
+        yield
+    finally:
+        for name, lifetime in before.items():
+            _set_lifetime(world, region, name, lifetime)
+
+
+def _registration(world: World, region: str, name: str) -> dict[str, Any]:
+    found = world.clusters[region].get(API, "ClusterSPIFFEID", None, name)
+    if found is None:
+        msg = f"{name} is not registered in {region}"
+        raise ProofError(msg)
+    return found
+
+
+def _lifetime(world: World, region: str, name: str) -> str:
+    return str(_registration(world, region, name)["spec"]["ttl"])
+
+
+def _set_lifetime(world: World, region: str, name: str, lifetime: str) -> None:
+    cluster, found = world.clusters[region], _registration(world, region, name)
+    changed = {**found, "spec": {**found["spec"], "ttl": lifetime}}
+    cluster.request("PUT", cluster.path(API, "ClusterSPIFFEID", None, name), changed)
+
+
+def _authority(world: World, tokens: "Tokens", progress: Progress) -> Watched:
+    """A region's authority: the next is believed everywhere before it signs, and the old one until nothing of it is in use."""
+    region = world.other_region
+    here, there = Authority(world, region), Authority(world, world.home_region)
+    call = call_of(world, _WATCHED)
+    pods = world.pod(region, call.caller), world.pod(region, call.callee)
+    seen: list[frozenset[str]] = []
+    steps: list[Evidence] = []
+
+    def step(words: str, done: Callable[[], bool]) -> None:
+        progress(f"authority of {region}: {words}")
+        took = world.wait(words, done, _MOST_SECONDS)
+        seen.append(frozenset.intersection(*(held(world, pod).authorities for pod in pods)))
+        steps.append(Evidence(source=f"SPIRE of {region} and the proxies", words=f"{words}, after {took:.1f} s"))
+
+    with Load(world, everyday(world, tokens, region)) as load:
+        began, trouble = time.time(), ""
+        try:
+            _replace(here, there, _proxies(world, pods), step)
+        except ProofError as error:
+            trouble = str(error)
+        load.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
+        ended = time.time()
+    return Watched(
+        subject=f"the authority of {here.trust_domain}",
+        began=began,
+        ended=ended,
+        outcomes=load.outcomes(),
+        changes=len(set(seen)),
+        evidence=tuple(steps),
+        trouble=trouble,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Proxies:
+    """Both ends of a call."""
+
+    authorities: Callable[[], list[frozenset[str]]]
+    own: Callable[[], list[frozenset[str]]]
+
+
+def _proxies(world: World, pods: Iterable[Pod]) -> _Proxies:
+    known = tuple(pods)
+    return _Proxies(
+        authorities=lambda: [held(world, pod).authorities for pod in known],
+        own=lambda: [held(world, pod).own for pod in known],
+    )
+
+
+def _replace(here: Authority, there: Authority, proxies: _Proxies, step: Callable[[str, Callable[[], bool]], None]) -> None:
+    old, before = here.active(), here.bundle()
+    step("both ends believe the old one", lambda: all(before <= one for one in proxies.authorities()))
+    new = here.prepare()
+    step("the other region believes the next one", lambda: here.believed_by(there) >= here.bundle() > before)
+    step("both ends believe the next one", lambda: all(here.bundle() <= one for one in proxies.authorities()))
+    agents, own = here.agents(), proxies.own()
+    here.change("activate", new)
+    here.change("taint", old)
+    step(
+        "both ends have an identity of the new one",
+        lambda: all(not was & now for was, now in zip(own, proxies.own(), strict=True)),
+    )
+    step("every agent has an identity of the new one", lambda: not agents & here.agents())
+    here.change("revoke", old)
+    step("the other region has forgotten the old one", lambda: not here.believed_by(there) & before)
+    step("both ends have forgotten the old one", lambda: not any(before & one for one in proxies.authorities()))
+
+
+def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
+    """Vault's own certificate for a tenant's database, and the credential of the service that uses it."""
+    region, call = world.home_region, call_of(world, "bank-a-api-to-bank-b-trans")
+    credentials = Credentials(world, region, call.callee)
+    streams = busy(world, tokens, region, call.key)
+    names = {one.name for one in streams if one.authorised}
+
+    def users() -> set[str]:
+        found = (one.answer.json() for one in load.outcomes() if one.stream in names and one.answered)
+        return {str(one["result"]["database_user"]) for one in found}
+
+    def enough() -> bool:
+        progress(f"credentials of {call.callee.ref}: {len(users())} were used")
+        return len(users()) >= _DIFFERENT
+
+    with Load(world, streams) as load:
+        began, trouble = time.time(), ""
+        steps: tuple[Evidence, ...] = ()
+        try:
+            with credentials.short_lived():
+                steps = (*credentials.renew_root(), *credentials.renew())
+                world.wait("three credentials were used", enough, _MOST_SECONDS)
+                steps = (*steps, *credentials.await_end(_MOST_SECONDS))
+        except ProofError as error:
+            trouble = str(error)
+        load.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
+        ended = time.time()
+    used = Evidence(source="PostgreSQL, as the service was told", words=", ".join(sorted(users())))
+    return Watched(
+        subject=f"{call.callee.tenant}'s database: Vault's certificate and the credential of {call.callee.ref}",
+        began=began,
+        ended=ended,
+        outcomes=load.outcomes(),
+        changes=len(users()),
+        evidence=(*steps, used),
+        trouble=trouble,
+    )

@@ -1,0 +1,282 @@
+"""What is promised for an outage or a rotation is judged from the outcomes alone. By hand-made outcomes, no sandbox."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from sandbox.proof import faults
+from sandbox.proof.credentials import caller_certificate, serial
+from sandbox.proof.load import Load, Outcome, Stream, outcome_of, recovered
+from sandbox.proof.outages import FROZEN, Fault, Seen, judged
+from sandbox.proof.results import Evidence, Outage
+from sandbox.proof.rotations import Watched
+from sandbox.proof.rotations import judged as judged_rotation
+from sandbox.proof.traffic import sample
+from sandbox.proof.world import Answer, Pod, ProofError, World
+
+FAULT: Final = Fault(
+    component="OPA",
+    how=FROZEN,
+    region="eu-west-1",
+    promise="refused",
+    source="a document",
+    namespace="bank-a",
+    container="opa",
+    hurts=frozenset({"hurt"}),
+)
+BEGAN, RETURNED = 100.0, 110.0
+
+
+def answer(*, ok: bool) -> Answer:
+    return Answer(status=200 if ok else 403, body="{}", error="", at="2026-11-21T00:00:00Z", seconds=0.1)
+
+
+def outcome(stream: str, at: float, *, ok: bool, authorised: bool = True) -> Outcome:
+    return Outcome(stream=stream, authorised=authorised, began=at, ended=at + 0.1, answer=answer(ok=ok))
+
+
+def outcomes(*, hurt_from: float = BEGAN, hurt_to: float = RETURNED) -> list[Outcome]:
+    """From before to after the outage: one stream that it hurts for a time, one that it does not, one that is forbidden."""
+    times = [99.0 + step * 0.5 for step in range(30)]
+    return [
+        *(outcome("hurt", at, ok=not hurt_from <= at < hurt_to) for at in times),
+        *(outcome("other", at, ok=True) for at in times),
+        *(outcome("forbidden", at, ok=False, authorised=False) for at in times),
+    ]
+
+
+def seen(found: list[Outcome], **fields: object) -> Seen:
+    return replace(Seen(outcomes=tuple(found), began=BEGAN, returned=RETURNED), **fields)  # type: ignore[arg-type]
+
+
+def verdict(found: list[Outcome], fault: Fault = FAULT, **fields: object) -> Outage:
+    return judged(fault, seen(found, **fields))
+
+
+def test_a_component_without_which_requests_are_refused_keeps_its_promise() -> None:
+    found = verdict(outcomes(hurt_to=111.0))
+    assert found.holds
+    assert (found.lost, found.answered) == (22, 0)
+    assert found.recovered == pytest.approx(1.1)
+    assert found.allowed == 2 * 28
+    assert found.forbidden == 28
+
+
+def test_an_authorised_answer_while_the_decider_is_away_is_a_decider_that_was_not_asked() -> None:
+    assert not verdict(outcomes(hurt_from=103.0)).holds
+
+
+def test_a_stream_that_never_failed_was_not_refused() -> None:
+    assert not verdict(outcomes(hurt_from=0.0, hurt_to=0.0)).holds
+
+
+def test_one_forbidden_answer_is_too_many() -> None:
+    found = verdict([*outcomes(), outcome("forbidden", 112.0, ok=True, authorised=False)])
+    assert not found.holds
+    assert found.answered == 1
+    assert any(one.source == "forbidden" for one in found.evidence)
+
+
+def test_a_stream_that_the_outage_does_not_hurt_loses_nothing() -> None:
+    assert not verdict([*outcomes(), outcome("other", 105.0, ok=False)]).holds
+
+
+def test_a_promise_that_nobody_notices_is_broken_by_one_lost_request() -> None:
+    kept = replace(FAULT, promise="kept", hurts=frozenset())
+    quiet = [one for one in outcomes() if one.stream != "hurt"]
+    found = verdict(quiet, kept)
+    assert found.holds
+    assert found.recovered is None
+    assert not verdict([*quiet, outcome("other", 105.0, ok=False), outcome("other", 106.0, ok=True)], kept).holds
+
+
+def test_what_was_lost_before_the_outage_is_not_its() -> None:
+    kept = replace(FAULT, promise="kept", hurts=frozenset())
+    quiet = [one for one in outcomes() if one.stream != "hurt"]
+    assert verdict([outcome("other", 99.2, ok=False), *quiet], kept).holds
+
+
+def test_requests_that_do_not_come_back_break_every_promise() -> None:
+    found = verdict(outcomes(hurt_to=1000.0))
+    assert not found.holds
+    assert found.recovered is None
+    assert not verdict(outcomes(), trouble="not steady within 60 s").holds
+
+
+@pytest.mark.parametrize(("most", "holds"), [(9.0, False), (11.0, True)])
+def test_what_is_promised_within_a_time_is_held_to_it(most: float, holds: bool) -> None:  # noqa: FBT001 - a case's own
+    assert verdict(outcomes(), replace(FAULT, within=most)).holds is holds
+
+
+def test_what_else_must_be_seen_counts() -> None:
+    sight = Evidence(source="the API server", words="would make it")
+    found = verdict(outcomes(), looked=((sight, False),))
+    assert not found.holds
+    assert sight in found.evidence
+
+
+@pytest.mark.parametrize("missing", ["forbidden", "authorised"])
+def test_an_outage_without_requests_shows_nothing(missing: str) -> None:
+    assert not verdict([one for one in outcomes() if one.authorised != (missing == "authorised")]).holds
+
+
+def test_recovery_is_the_slowest_streams_first_answer_of_an_unbroken_row() -> None:
+    found = [
+        outcome("one", 109.0, ok=False),
+        outcome("one", 111.0, ok=True),
+        outcome("one", 112.0, ok=False),
+        outcome("one", 113.0, ok=True),
+        outcome("two", 110.5, ok=True),
+    ]
+    assert recovered(found, RETURNED) == pytest.approx(3.1)
+    assert recovered([one for one in found if one.stream == "two"], RETURNED) == 0.0
+    assert recovered([outcome("one", 120.0, ok=False)], RETURNED) is None
+
+
+def rotated(found: list[Outcome], **fields: object) -> Watched:
+    whole = Watched(subject="an identity", began=BEGAN, ended=115.0, outcomes=tuple(found), changes=3, evidence=())
+    return replace(whole, **fields)  # type: ignore[arg-type]
+
+
+def test_a_rotation_holds_only_when_enough_was_replaced_and_no_request_failed() -> None:
+    quiet = outcomes(hurt_from=0.0, hurt_to=0.0)
+    assert judged_rotation(rotated(quiet)).holds
+    assert not judged_rotation(rotated(quiet, changes=2)).holds
+    assert not judged_rotation(rotated(quiet, trouble="it did not end")).holds
+    assert not judged_rotation(rotated([one for one in quiet if one.authorised])).holds
+    assert not judged_rotation(rotated([])).holds
+    broken = judged_rotation(rotated(outcomes()))
+    assert not broken.holds
+    assert broken.failed == 20
+    answered = judged_rotation(rotated([*quiet, outcome("forbidden", 105.0, ok=True, authorised=False)]))
+    assert not answered.holds
+    assert answered.failed == 1
+
+
+def test_a_line_of_the_calling_program_becomes_an_outcome() -> None:
+    stream = Stream(name="call", authorised=True, pod=None, url="http://service/")
+    found = outcome_of(stream, '{"status":200,"body":"","error":"","at":"2026-11-21T21:00:00.5Z","seconds":0.25}')
+    assert found.answered
+    assert found.ended - found.began == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="Expecting"):
+        outcome_of(stream, "cut o")
+
+
+class Local(World):
+    """Calls a program of this test's in place of the real one, and enters nowhere."""
+
+    def __init__(self, program: Path) -> None:
+        self.__dict__["app"] = program
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Local:
+    program = tmp_path / "app"
+    program.write_text(
+        '#!/bin/sh\nfor last; do :; done\n[ "$last" = http://silent/ ] && exec sleep 60\n'
+        '[ "$last" = http://open/ ] && code=200 || code=403\n'
+        'for at in 1 2 3; do printf \'{"status":%s,"body":"%s","error":"","at":"%s","seconds":0.01}\\n\''
+        ' $code "$*" "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" | sed "s/%//g"; sleep 0.02; done\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return Local(program)
+
+
+def test_a_load_goes_on_with_a_new_process_and_a_token_asked_anew_and_leaves_none_behind(world: Local) -> None:
+    tokens = iter(range(10_000))
+    opened = Stream(name="open", authorised=True, pod=None, url="http://open/", token=lambda: f"token-{next(tokens)}", every=0.02)
+    closed = Stream(name="closed", authorised=False, pod=None, url="http://closed/", every=0.02)
+    with Load(world, (opened, closed)) as load:
+        load.wait_unbroken(time.time(), row=4, seconds=10)
+    shown = {one.answer.body.split("Bearer ")[1].split()[0] for one in load.outcomes() if one.stream == "open"}
+    assert len(shown) > 1
+    last = time.time()
+    time.sleep(0.1)
+    assert not load.outcomes(last)
+
+
+def test_a_load_that_is_not_steady_does_not_begin(world: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.proof.load._STEADY_SECONDS", 0.5)
+    refused = Stream(name="call", authorised=True, pod=None, url="http://closed/", every=0.02)
+    with pytest.raises(ProofError, match="call: 403"), Load(world, (refused,)):
+        pass
+    silent = replace(refused, url="http://silent/")
+    with pytest.raises(ProofError, match="was never answered"), Load(world, (silent,)):
+        pass
+
+
+@contextmanager
+def sleeping() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def state(process: subprocess.Popen[bytes]) -> str:
+    return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+
+
+def test_what_is_frozen_goes_on_even_when_looking_at_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sleeping() as process:
+        pod = Pod(
+            region="eu-west-1",
+            namespace="bank-a",
+            name="a",
+            node="n",
+            address="",
+            labels={},
+            processes={"opa": process.pid},
+            ready=True,
+        )
+        monkeypatch.setattr(faults, "processes", lambda number: [number])
+
+        def look() -> None:
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            assert state(process) == "T"
+            msg = "looked"
+            raise ProofError(msg)
+
+        with pytest.raises(ProofError, match="looked"), faults.frozen(pod, "opa"):
+            look()
+        os.waitid(os.P_PID, process.pid, os.WCONTINUED)
+        assert state(process) != "T"
+
+
+def test_a_containers_processes_are_those_of_its_control_groups(tmp_path: Path) -> None:
+    for number, groups in ((10, "0::/a\n"), (11, "0::/a\n"), (12, "0::/b\n")):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "cgroup").write_text(groups, encoding="utf-8")
+    (tmp_path / "13").mkdir()
+    assert faults.processes(10, tmp_path) == [10, 11]
+    with pytest.raises(ProofError, match="no more"):
+        faults.processes(13, tmp_path)
+
+
+def test_a_process_began_when_it_was_started() -> None:
+    before = time.time()
+    with sleeping() as process:
+        assert faults.begun(process.pid) == pytest.approx(before, abs=0.5)
+
+
+def test_a_sample_fits_the_settings_pattern() -> None:
+    assert sample("/accounts/{id}") == "/accounts/7"
+    assert sample("/settlements/*") == "/settlements/7"
+    assert sample("/transfer") == "/transfer"
+
+
+def test_what_is_no_certificate_has_no_serial_number() -> None:
+    with pytest.raises(ProofError):
+        serial(b"nothing")
+    assert caller_certificate(f"By=spiffe://a;Hash={'ab' * 32};URI=spiffe://b") == "ab" * 32
+    assert not caller_certificate("{}")
