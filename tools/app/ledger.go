@@ -17,7 +17,7 @@ import (
 
 const (
 	connections   = 4
-	connectionFor = 5 * time.Minute // at most; a new one takes the credential that is current by then
+	connectionFor = 10 * time.Second // at most: a credential ends soon after the next one is there, and its sessions with it
 	table         = `CREATE TABLE IF NOT EXISTS transfers (id bigserial PRIMARY KEY, caller text NOT NULL,
 		amount_minor_units bigint NOT NULL CHECK (amount_minor_units > 0), at timestamptz NOT NULL DEFAULT now())`
 	book = `INSERT INTO transfers (caller, amount_minor_units) VALUES ($1, $2) RETURNING id, session_user::text`
