@@ -44,7 +44,7 @@ class Sent:
 
 
 def cells(world: World, tokens: "Tokens", progress: Callable[[str], None]) -> tuple[Cell, ...]:
-    """Every request and what came of it, sorted by region, pair and way.
+    """Every request and what came of it, by region and caller.
 
     Args:
         world: the running sandbox.
@@ -54,7 +54,7 @@ def cells(world: World, tokens: "Tokens", progress: Callable[[str], None]) -> tu
     Raises:
         ProofError: a workload has no pod, or no client of the graph has the scopes that a call asks for.
     """
-    planned = tuple(requests(world.graph))
+    planned = sorted(requests(world.graph), key=lambda one: (one.region, one.caller.ref, one.callee.ref, one.way))
     progress(f"{len(planned)} requests: their tokens")
     bearers = _bearers(world.graph, tokens, planned)
     pods = {(region, ref): world.pod(region, one) for ref, one in world.graph.workloads.items() for region in one.regions}

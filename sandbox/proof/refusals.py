@@ -104,8 +104,11 @@ class Trail:
         same_end = [one for one in self._from_end(answer) if ours is None or one.get("request_id") in ours]
         if same_end:
             return same_end
-        names = {("path", path), ("server_name", server_name)} - {("path", ""), ("server_name", "")}
-        return [one for one in self.entries if any(one.get(key) == name for key, name in names) and _within(one, answer)]
+        # A connection that was not taken has no request; a line of one that carried another's is not about this.
+        near = [one for one in self.entries if _within(one, answer) and one.get("status") == answer.status]
+        unasked = [one for one in near if server_name and one.get("server_name") == server_name and not one.get("request_id")]
+        renamed = [one for one in near if path and one.get("path") == path]
+        return unasked or renamed
 
     def request_at(self, answer: Answer) -> str:
         """The id that this proxy gave to a request that came to it from the caller's end of the connection, or took over."""

@@ -125,6 +125,21 @@ def test_one_connections_lines_are_told_apart_by_the_request() -> None:
     assert judged(answer(), [Trail(pod(), (before,))], request="mine")[0] == ""
 
 
+def test_by_name_alone_only_a_connection_that_carried_no_request_is_found() -> None:
+    name = "outbound_.8080_._.trans-ms.bank-b.svc.cluster.local"
+    broken = answer(0, "EOF", local="10.9.9.9:1")
+    others = Trail(pod(), (entry(server_name=name, request_id="x", details="rbac_access_denied_matched_policy[none]"),))
+    gateway = Trail(pod("istio-eastwest", "g"), (entry(server_name=name, details="filter_chain_not_found", status=0),))
+    assert judged(broken, [others, gateway], request="mine", server_name=name)[0] == "gateway"
+    assert judged(broken, [others], request="mine", server_name=name)[0] == ""
+
+
+def test_by_path_alone_a_line_of_another_status_is_not_it() -> None:
+    lines = (entry(path="/a", request_id="x", details="jwt_authn_access_denied{Jwt_is_expired}", status=401),)
+    assert judged(answer(401, local=""), [Trail(pod(), lines)], path="/a")[0] == "request-authentication"
+    assert judged(answer(403, local=""), [Trail(pod(), lines)], path="/a")[0] == ""
+
+
 def test_the_callers_own_proxy_tells_the_id_by_which_the_callees_line_is_found() -> None:
     own = Trail(pod("bank-a"), (entry(source_address="10.0.0.1:5000", request_id="given", details="via_upstream"),))
     callee = Trail(pod(), (entry(source_address="10.0.0.9:1", request_id="given", details="ext_authz_denied"),))
