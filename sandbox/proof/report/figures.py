@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox.proof.report.techniques import SUPPLY_CHAIN
-from sandbox.proof.results import Attack, Attempt, Proof
+from sandbox.proof.results import PARTS, Attack, Attempt, Proof
 
 TITLES: Final = {
     "steps": "A call's life",
@@ -124,7 +124,8 @@ def sums(proof: Proof) -> tuple[Sum, ...]:
 def summary(proof: Proof) -> str:
     """The proof in one line."""
     parts = "; ".join(f"{one.title}: {one.words}" for one in sums(proof))
-    return f"{'holds' if proof.holds else 'DOES NOT HOLD'} after {proof.seconds:.0f} s. {parts}"
+    some = "" if proof.asked == PARTS else f" ({len(proof.asked)} of {plural(len(PARTS), 'part')})"
+    return f"{'holds' if proof.holds else 'DOES NOT HOLD'}{some} after {proof.seconds:.0f} s. {parts}"
 
 
 def plural(count: int, noun: str) -> str:

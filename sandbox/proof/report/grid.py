@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sandbox.proof.report.figures import plural
 from sandbox.proof.report.markup import Markup, breakable, element, joined
-from sandbox.proof.report.tables import Names, callee, request
+from sandbox.proof.report.tables import Names, request
 from sandbox.proof.results import Cell, Proof
 
 SIGNS: Mapping[str, tuple[str, str]] = {
@@ -17,7 +17,7 @@ SIGNS: Mapping[str, tuple[str, str]] = {
 
 
 def grids(proof: Proof, names: Names) -> Markup:
-    """A picture for each region, its key, and every request behind it."""
+    """A picture for each region of callers and of callees, their key, and every request behind them."""
     regions = sorted({one.region for one in proof.cells})
     pictures = [_region(region, [one for one in proof.cells if one.region == region], names) for region in regions]
     return joined(_legend(), *pictures) if pictures else Markup("")
@@ -29,26 +29,34 @@ def _legend() -> Markup:
 
 
 def _region(region: str, cells: Sequence[Cell], names: Names) -> Markup:
-    callers = list(dict.fromkeys(one.caller for one in cells))
-    callees = list(dict.fromkeys(callee(one) for one in sorted(cells, key=lambda one: one.callee_region not in {"", region})))
+    asked: dict[str, list[Cell]] = {}
+    for one in sorted(cells, key=lambda one: one.callee_region not in {"", region}):
+        asked.setdefault(one.callee_region or region, []).append(one)
+    return joined(*(_picture(region, to, found) for to, found in asked.items()), _all(region, cells, names))
+
+
+def _picture(region: str, to: str, cells: Sequence[Cell]) -> Markup:
+    callers, callees = sorted({one.caller for one in cells}), sorted({one.callee for one in cells})
     pairs: dict[tuple[str, str], list[Cell]] = {}
     for one in cells:
-        pairs.setdefault((one.caller, callee(one)), []).append(one)
+        pairs.setdefault((one.caller, one.callee), []).append(one)
     head = element(
-        "tr", element("th", "caller ↓ calls →", scope="col"), *(element("th", breakable(to), scope="col") for to in callees)
+        "tr",
+        element("th", "caller ↓ calls →", scope="col"),
+        *(element("th", breakable(callee), scope="col") for callee in callees),
     )
     rows = [
         element(
             "tr",
             element("th", breakable(caller), scope="row"),
-            *(_square(pairs.get((caller, to), [])) for to in callees),
+            *(_square(pairs.get((caller, callee), [])) for callee in callees),
         )
         for caller in callers
     ]
-    caption = element("caption", f"Callers in {region}: answered and refused requests")
+    title = f"Callers in {region}" + (f", callees in {to}" if to != region else "")
+    caption = element("caption", f"{title}: answered and refused requests")
     picture = element("table", caption, element("thead", head), element("tbody", *rows), class_="grid")
-    scroll = element("div", picture, class_="scroll", tabindex="0", role="region", aria_label=f"Who may call whom in {region}")
-    return joined(scroll, _all(region, cells, names))
+    return element("div", picture, class_="scroll", tabindex="0", role="region", aria_label=title)
 
 
 def _square(cells: Sequence[Cell]) -> Markup:

@@ -8,7 +8,7 @@ from sandbox.proof.report import figures
 from sandbox.proof.report.grid import grids
 from sandbox.proof.report.markup import Markup, element, joined, lines
 from sandbox.proof.report.tables import Names, Row, Table, left_out, tables
-from sandbox.proof.results import Evidence, Proof
+from sandbox.proof.results import PARTS, Evidence, Proof
 
 HERE: Final = Path(__file__).parent
 UNITS: Final = {
@@ -30,7 +30,7 @@ def page(proof: Proof, names: Names) -> str:
     links = [(one.part, one.title) for one in parts] + [("left-out", "What did not run"), ("figures", "Figures")]
     return template.substitute(
         style=(HERE / "page.css").read_text(encoding="utf-8"),
-        title="The proof holds" if proof.holds else "The proof does not hold",
+        title=_words(proof),
         verdict=_verdict(proof),
         links=joined(*(element("li", element("a", title, href=f"#{key}")) for key, title in links)),
         sections=joined(*sections, element("section", rest, id="left-out"), _figures(proof)),
@@ -38,10 +38,9 @@ def page(proof: Proof, names: Names) -> str:
 
 
 def _verdict(proof: Proof) -> Markup:
-    words = "The proof holds" if proof.holds else "The proof does not hold"
     sign = "✓ " if proof.holds else "✗ "
     told = f"Begun {proof.began}, {proof.seconds:.0f} s long, of revision {proof.revision}."
-    heading = element("h1", element("span", sign, aria_hidden="true"), words, class_=_class(proof.holds))
+    heading = element("h1", element("span", sign, aria_hidden="true"), _words(proof), class_=_class(proof.holds))
     cards = [
         element(
             "li",
@@ -53,6 +52,12 @@ def _verdict(proof: Proof) -> Markup:
         for one in figures.sums(proof)
     ]
     return joined(heading, element("p", told), element("ul", *cards, class_="cards"))
+
+
+def _words(proof: Proof) -> str:
+    if not proof.holds:
+        return "The proof does not hold"
+    return "The proof holds" if proof.asked == PARTS else "What was asked of the proof holds"
 
 
 def _section(part: figures.Sum, found: tuple[Table, ...], proof: Proof, names: Names) -> Markup:
