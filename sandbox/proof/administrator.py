@@ -55,9 +55,11 @@ class Administrator:
         self._forward: subprocess.Popen[str] | None = None
         self._port = 0
         self._token, self._until = "", 0.0
+        self._using = self._file.with_suffix(".users").open("w")
         with _alone(self._file.with_suffix(".lock")):
             if not self._file.is_file():
                 self._make()
+            fcntl.flock(self._using, fcntl.LOCK_SH)
         kept = json.loads(self._file.read_text(encoding="utf-8"))
         self._name, self._password = str(kept["name"]), str(kept["password"])
 
@@ -72,10 +74,13 @@ class Administrator:
         return json.loads(answer) if answer else location.rpartition("/")[2]
 
     def remove(self) -> None:
-        """Removes the administrator itself, as its last act."""
-        for user in self.request("GET", f"/master/users?exact=true&username={quote(self._name)}"):
-            self.request("DELETE", f"/master/users/{user['id']}")
-        self._file.unlink(missing_ok=True)
+        """Removes the administrator itself, as its last act, unless another proof still uses it."""
+        with _alone(self._file.with_suffix(".lock")), contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._using, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for user in self.request("GET", f"/master/users?exact=true&username={quote(self._name)}"):
+                self.request("DELETE", f"/master/users/{user['id']}")
+            self._file.unlink(missing_ok=True)
+        self._using.close()
         self.close()
 
     def close(self) -> None:
