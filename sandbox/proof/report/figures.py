@@ -40,6 +40,7 @@ THREAT_OF: Final = {
 """A family's threat, unless an attack's technique is one of the supply chain."""
 STAGES: Final = ("Basic K8s", "+ mTLS", "+ SPIFFE/SPIRE", "+ Istio", "+ Falco/eBPF", "+ what the documents leave out")
 STAGE_OF: Final = {
+    "kubernetes-authentication": 0,
     "kubernetes-rbac": 0,
     "pod-security": 0,
     "admission-policy": 0,
