@@ -1,0 +1,151 @@
+"""Attacks that leave a pod: hosts that nobody declared, the platform's own addresses, another tenant's database.
+
+The network's own rules would be first here and do not run in this sandbox (they are named `network-policy`); so the pod's proxy
+is, and what stands behind it is shown by letting the proxy send everything on.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from components.graph.names import EGRESS, EGRESS_PORT, POSTGRES_PORT
+from sandbox.proof.attacks.admission import attacker, home
+from sandbox.proof.attacks.registry import Attempted, Making, Planned, Sent, Switch
+from sandbox.proof.attacks.stores import Credential, StoresRefusedError, connect, store_of
+from sandbox.proof.attacks.switches import Where, changed
+from sandbox.proof.refusals import by_words, stopped_by
+from sandbox.proof.results import Evidence
+from sandbox.proof.world import MESH_USER, Answer, Pod, World
+
+if TYPE_CHECKING:
+    from sandbox.proof.tokens import Tokens
+
+FAMILY: Final = "egress"
+_OUTSIDE: Final = "203.0.113.7"
+"""Of a network that is nobody's (RFC 5737)."""
+_METADATA: Final = "169.254.169.254"
+_KUBELET_PORT: Final = 10250
+_FLAGS: Final = ("-any-server", "-timeout=6s")
+_UNENFORCED: Final = (
+    "the second layer is network-policy: Cilium's default deny, which does not run here; a pod that would pass its proxy is "
+    "refused by Gatekeeper (admission-proxy-user)"
+)
+
+
+def _pod(world: World) -> Pod:
+    return world.pod(world.home_region, attacker(world))
+
+
+def _service(world: World, namespace: str, name: str) -> str:
+    found = home(world).get("v1", "Service", namespace, name)
+    return str(found["spec"]["clusterIP"]) if found else ""
+
+
+def _node(world: World) -> str:
+    found = home(world).get("v1", "Pod", attacker(world).tenant, _pod(world).name)
+    return str(found["status"]["hostIP"]) if found else ""
+
+
+def _seen(world: World, pod: Pod, answer: Answer) -> Attempted:
+    """Who ended it: who answered with a refusal, or the pod's own proxy; nobody when nobody was there."""
+    if answer.status:
+        source = Evidence(source=f"answer to {pod}", words=str(answer))
+        return Attempted(stopped=not answer.is_allowed, by=by_words(answer.body), evidence=source)
+    by, evidence = stopped_by(world, pod, answer)
+    return Attempted(stopped=bool(by), by=by, evidence=evidence)
+
+
+def _called(where: Callable[[World], str], *flags: str) -> Making:
+    def make(world: World, _tokens: "Tokens") -> Attempted | Sent:
+        pod = _pod(world)
+        answer = world.call(pod, where(world), *_FLAGS, *flags)
+        return _seen(world, pod, answer) if answer.status else Sent(answer=answer, callee=pod)
+
+    return make
+
+
+def _undeclared(world: World, _tokens: "Tokens") -> Attempted:
+    """A host that another service of the tenant declared: by one's own proxy, then, where that lets it, at the egress gateway."""
+    pod, host = _pod(world), world.graph.egress[0].host
+    gateway = next(one for one in world.pods(pod.region, EGRESS.namespace) if one.ready)
+    # the name is answered for nobody who did not declare it; so the address is given
+    seen = _seen(world, pod, world.call(pod, f"https://{host}/", *_FLAGS, f"-address={_OUTSIDE}:443"))
+    if seen.stopped:
+        return seen
+    to_gateway = ("-svid", f"-address={gateway.address}:{EGRESS_PORT}", *_FLAGS)
+    answer = world.call(pod, f"https://{host}/", *to_gateway, user=MESH_USER)
+    by, evidence = stopped_by(world, gateway, answer, server_name=host)
+    return Attempted(stopped=bool(by), by=by, evidence=evidence)
+
+
+def _database(of: str) -> Making:
+    """A database that the attacker's service has no edge to: by one's own proxy, then as a client that has no certificate."""
+
+    def make(world: World, _tokens: "Tokens") -> Attempted:
+        pod = _pod(world)
+        _, store = store_of(world, world.graph.workloads[of])
+        address = _service(world, store.tenant, f"{store.name}-rw")
+        seen = _seen(world, pod, world.call(pod, f"https://{address}:{POSTGRES_PORT}/", *_FLAGS))
+        if seen.stopped:
+            return seen
+        try:
+            found = connect(world, pod, store, Credential(username=store.name, password="guessed", lease=""))  # noqa: S106
+        except StoresRefusedError as error:
+            return error.seen
+        return Attempted(stopped=False, by="", evidence=Evidence(source="the attacker", words=f"in as {found}"))
+
+    return make
+
+
+@contextmanager
+def _proxy_lets_everything(world: World) -> Iterator[None]:
+    """The attacker's own proxy sends what it does not know on, as Istio does unless it is told otherwise."""
+    one = attacker(world)
+    where = Where("networking.istio.io/v1", "Sidecar", one.tenant, f"service-{one.name}")
+
+    def opened(found: dict[str, Any]) -> None:
+        found["spec"]["outboundTrafficPolicy"] = {"mode": "ALLOW_ANY"}
+
+    pod, address = _pod(world), _service(world, "default", "kubernetes")
+    with changed(home(world), where, opened):
+        world.wait("the proxy to send everything on", lambda: bool(world.call(pod, f"https://{address}/", *_FLAGS).status))
+        yield
+    world.wait("the proxy to send nothing unknown on", lambda: not world.call(pod, f"https://{address}/", *_FLAGS).status)
+
+
+PROXY: Final = Switch(layer="egress", off=_proxy_lets_everything)
+
+
+def _planned(key: str, title: str, technique: str, make: Making, *, case: str = "", single: str = "") -> Planned:
+    return Planned(
+        key=f"{FAMILY}-{key}",
+        title=title,
+        family=FAMILY,
+        techniques=(technique,),
+        case=case,
+        expected="egress",
+        make=make,
+        single=single,
+        switch=PROXY,
+    )
+
+
+_UNKNOWN: Final = _called(lambda _world: "https://evil.example/", f"-address={_OUTSIDE}:443")
+_ADDRESS: Final = _called(lambda _world: f"http://{_OUTSIDE}/")
+_CLOUD: Final = _called(lambda _world: f"http://{_METADATA}/latest/meta-data/")
+_SERVER: Final = _called(lambda world: f"https://{_service(world, 'default', 'kubernetes')}/api/v1/secrets")
+_KUBELET: Final = _called(lambda world: f"https://{_node(world)}:{_KUBELET_PORT}/pods")
+ATTACKS: Final = (
+    _planned("unknown-host", "a host that nobody declared", "T1041", _UNKNOWN, case="A28", single=_UNENFORCED),
+    _planned("address", "an address outside, without a name", "T1041", _ADDRESS, case="A28", single=_UNENFORCED),
+    _planned("metadata", "the cloud's metadata service", "T1552.005", _CLOUD, case="A29", single=_UNENFORCED),
+    _planned("api-server", "the API server, from a tenant's pod", "T1613", _SERVER, case="A30"),
+    _planned("kubelet", "the node's kubelet, from a tenant's pod", "T1613", _KUBELET, case="A30"),
+    _planned("undeclared-host", "a host that another service declared", "T1041", _undeclared),
+    _planned(
+        *("own-database", "the tenant's database, by a service without an edge to it", "T1210", _database("bank-a/trans-ms"))
+    ),
+    _planned("foreign-database", "another tenant's database", "T1210", _database("bank-b/trans-ms"), case="A22"),
+)
+SWITCHES: Final = (PROXY,)
+"""For other attacks too that the same pod's proxy stops."""
