@@ -1,1 +1,32 @@
 """Attacks on the running sandbox: each made with every layer on, and again without the layer that stopped it."""
+
+from typing import TYPE_CHECKING, Final
+
+from sandbox.proof.attacks import identity, limits, mesh, path, token, wire
+from sandbox.proof.attacks.registry import Planned, Progress, Switch, perform
+from sandbox.proof.results import Attack
+from sandbox.proof.world import World
+
+if TYPE_CHECKING:
+    from sandbox.proof.tokens import Tokens
+
+__all__ = ["ATTACKS", "SWITCHES", "run"]
+
+ATTACKS: Final[tuple[Planned, ...]] = (*wire.ATTACKS, *identity.ATTACKS, *path.ATTACKS, *token.ATTACKS, *limits.ATTACKS)
+"""All of them; a family's own are in the module of its name."""
+SWITCHES: Final[tuple[Switch, ...]] = mesh.SWITCHES
+"""How each layer is turned off, unless an attack says another way."""
+
+
+def run(world: World, tokens: "Tokens", progress: Progress) -> tuple[Attack, ...]:
+    """Makes every attack, and those that were stopped again without the layer that did it.
+
+    Args:
+        world: the running sandbox; nobody else may need its mesh meanwhile.
+        tokens: for attacks that need one.
+        progress: told what was made, and what is off.
+
+    Raises:
+        ProofError: a layer could not be put back.
+    """
+    return perform(ATTACKS, SWITCHES, world, tokens, progress)

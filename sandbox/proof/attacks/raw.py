@@ -25,6 +25,9 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _SECONDS: Final = 5.0
 _CHUNK: Final = 65536
 _ALERT: Final = re.compile(r"ALERT_([A-Z_]+)\]")
+_REMOTE: Final = "remote error: tls: "
+_LISTENING_SECONDS: Final = 2.0
+_PIECE: Final = re.compile(r"([0-9a-fA-F]{1,8})\r\n")
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
@@ -89,6 +92,19 @@ def send(pod: Pod, where: tuple[str, int], sent: bytes, tls: Handshake | None = 
     Returns:
         The answer; its body holds everything that came after the first line, its `error` what the network or TLS said.
     """
+    answer = _sent(pod, where, sent, tls, user, listens=False)
+    if tls is not None and answer.tls and not answer.status and not alerted(answer):
+        # TLS 1.3 refuses a certificate after the client's part; what was sent meanwhile resets the connection before that is read
+        answer = _sent(pod, where, sent, tls, user, listens=True)
+    return answer
+
+
+def alerted(answer: Answer) -> bool:
+    """Whether the other end said why it ended the handshake."""
+    return answer.error.startswith(_REMOTE)
+
+
+def _sent(pod: Pod, where: tuple[str, int], sent: bytes, tls: Handshake | None, user: int, *, listens: bool) -> Answer:
     began, at = time.monotonic(), datetime.now(UTC)
     status, body, error, version, local = 0, "", "", "", ""
     try:
@@ -96,6 +112,8 @@ def send(pod: Pod, where: tuple[str, int], sent: bytes, tls: Handshake | None = 
             local = "{}:{}".format(*plain.getsockname())
             with _secured(plain, tls) as stream:
                 version = str(stream.version()) if isinstance(stream, ssl.SSLSocket) else ""
+                if listens:
+                    _listen(stream)
                 stream.sendall(sent)
                 status, body = parsed(_everything(stream))
         if not status:
@@ -113,10 +131,17 @@ def send(pod: Pod, where: tuple[str, int], sent: bytes, tls: Handshake | None = 
     )
 
 
+@contextlib.contextmanager
+def opened(pod: Pod, where: tuple[str, int], tls: Handshake, *, user: int = MESH_USER) -> Iterator[socket.socket]:
+    """A connection from within a pod's network after its handshake, for more than one request; `send` says how."""
+    with _connected(pod, where, user) as plain, _secured(plain, tls) as stream:
+        yield stream
+
+
 def said(failed: OSError) -> str:
     """An error of the network or of TLS; what the other end alerted is said as `refusals.alert` reads it."""
     found = _ALERT.search(str(failed))
-    return f"remote error: tls: {found[1].lower().replace('_', ' ')}" if found else str(failed) or type(failed).__name__
+    return f"{_REMOTE}{found[1].lower().replace('_', ' ')}" if found else str(failed) or type(failed).__name__
 
 
 def parsed(received: bytes) -> tuple[int, str]:
@@ -180,9 +205,28 @@ def _owner(user: int) -> Iterator[None]:
         _LIBC.setfsuid(0)
 
 
+def _listen(stream: socket.socket) -> None:
+    """Reads what the other end says before it was asked anything: an alert, or nothing for a while."""
+    stream.settimeout(_LISTENING_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        if not stream.recv(1):
+            raise ConnectionResetError
+    stream.settimeout(_SECONDS)
+
+
 def _everything(stream: socket.socket) -> bytes:
     received = b""
     with contextlib.suppress(TimeoutError):
         while chunk := stream.recv(_CHUNK):
             received += chunk
     return received
+
+
+def unchunked(body: str) -> str:
+    """A body that may have come in pieces, each behind its length (RFC 9112, 7.1)."""
+    found, rest = "", body
+    while match := _PIECE.match(rest):
+        length = int(match[1], 16)
+        found += rest[match.end() : match.end() + length]
+        rest = rest[match.end() + length + 2 :]
+    return found or body

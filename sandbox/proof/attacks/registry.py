@@ -25,6 +25,7 @@ _AT_ONCE: Final = 4
 _FLUSH_SECONDS: Final = 13.0
 """Envoy writes its log out when ten seconds have passed at the latest."""
 _TICK_SECONDS: Final = 1.0
+_TRIES: Final = 3
 _SELF: Final = "the proof"
 _PASSING: Final = (ProofError, ServerError, OSError, ValueError)
 """What an attack may fail with for a reason of its own: it is then one that nothing was seen to stop."""
@@ -122,7 +123,7 @@ def perform(
                 for one in group:
                     made[one.key].append(Attempt(without=switch.name, stopped=False, by="", evidence=unmade))
                 continue
-            for one, attempt in _make(group, switch.name, world, tokens, progress):
+            for one, attempt in _again(group, switch, world, tokens, progress):
                 made[one.key].append(attempt)
     return tuple(_attack(one, made[one.key]) for one in planned)
 
@@ -143,6 +144,24 @@ def grouped(
         else:
             groups.append((switch, [one]))
     return groups
+
+
+def _again(
+    group: Sequence[Planned], switch: Switch, world: World, tokens: "Tokens", progress: Progress
+) -> list[tuple[Planned, Attempt]]:
+    """Without a layer. Between proxies a connection from before is judged by the layer until it is drained: then once more."""
+    made, open_ones = {}, list(group)
+    for _ in range(_TRIES):
+        for one, attempt in _make(open_ones, switch.name, world, tokens, progress):
+            made[one.key] = attempt
+        open_ones = [one for one in group if made[one.key].by == switch.layer and not switch.part]
+        if not open_ones:
+            break
+    for one in open_ones:
+        seen = made[one.key].evidence
+        still = Evidence(source=seen.source, words=f"{switch.layer} was not off: {seen.words}")
+        made[one.key] = Attempt(without=switch.name, stopped=False, by="", evidence=still)
+    return [(one, made[one.key]) for one in group]
 
 
 def _make(

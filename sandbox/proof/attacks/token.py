@@ -1,0 +1,134 @@
+"""Attacks with tokens: forged ones, real ones that are not meant for this, and none, at the gateway and at the callee."""
+
+from typing import TYPE_CHECKING, Final
+
+from sandbox.proof.attacks.ground import ATTACKER, CALLER, Headers, asked, good_token, pod, stolen, to_callee, to_gateway
+from sandbox.proof.attacks.raw import Handshake
+from sandbox.proof.attacks.registry import Making, Planned, Sent
+from sandbox.proof.world import World
+
+if TYPE_CHECKING:
+    from sandbox.proof.tokens import Tokens
+
+_ROUTE: Final = "/bank-b/transfer"
+_CONDITION: Final = "that a call asks for a scope is said to OPA alone; Istio's rule of the call names caller, method and path"
+_FORGED: Final = {
+    "wrong-audience": "A token for another audience",
+    "no-audience": "A token for no audience",
+    "wrong-issuer": "A token of another issuer",
+    "expired": "A token after its end",
+    "not-yet-valid": "A token before its begin",
+    "altered": "A token with more scopes than were signed",
+    "alg-none": "A token that says it needs no signature",
+    "alg-hs256-public-key": "A token signed with the public key as a shared secret",
+    "other-key": "A token signed by another key under the issuer's name of it",
+    "kid-path": "A token whose key is a path to an empty file",
+    "embedded-key": "A token that brings its own key",
+}
+"""Forgeries that the signature, or what every token must say, gives away."""
+_UNFIT: Final = {
+    "wrong-scope": "A real token without the route's scope",
+    "no-scope": "A real token without any scope",
+    "wrong-client": "A real token of a client that the route does not name",
+}
+"""What is well signed and not enough."""
+
+
+def _bearer(token: str) -> Headers:
+    return (("Authorization", f"Bearer {token}"),)
+
+
+def _partner(world: World, tokens: "Tokens") -> str:
+    return tokens.access_token(world.graph.clients["bank-b/partner"])
+
+
+def _forged_at_gateway(kind: str) -> Making:
+    def make(world: World, tokens: "Tokens") -> Sent:
+        return to_gateway(world, "POST", _ROUTE, _bearer(tokens.forged(kind, _partner(world, tokens))))
+
+    return make
+
+
+def _at_callee(world: World, headers: Headers, note: str) -> Sent:
+    return to_callee(world, asked(world, "POST", "/transfer", headers), Handshake(shown=stolen(world, CALLER)), note=note)
+
+
+def _forged_at_callee(kind: str) -> Making:
+    def make(world: World, tokens: "Tokens") -> Sent:
+        return _at_callee(world, _bearer(tokens.forged(kind, good_token(world, tokens))), f"{kind}, past the gateway")
+
+    return make
+
+
+def _none_at_gateway(world: World, _tokens: "Tokens") -> Sent:
+    return to_gateway(world, "POST", _ROUTE)
+
+
+def _none_at_callee(world: World, _tokens: "Tokens") -> Sent:
+    return _at_callee(world, (), "no token, past the gateway")
+
+
+def _in_query(world: World, tokens: "Tokens") -> Sent:
+    return to_gateway(world, "POST", f"{_ROUTE}?access_token={_partner(world, tokens)}")
+
+
+def _in_other_header(world: World, tokens: "Tokens") -> Sent:
+    token = _partner(world, tokens)
+    return to_gateway(world, "POST", _ROUTE, (("X-Forwarded-Access-Token", token), ("X-Jwt-Payload", token)))
+
+
+def _of_other_tenant(world: World, tokens: "Tokens") -> Sent:
+    return to_gateway(world, "POST", _ROUTE, _bearer(good_token(world, tokens)))
+
+
+def _identity_as_token(world: World, _tokens: "Tokens") -> Sent:
+    found = world.identity(pod(world, ATTACKER), "--audience=vault")
+    return _at_callee(world, _bearer(found["token"]), "a JWT-SVID for Vault as a bearer token")
+
+
+def _past_gateway(world: World, tokens: "Tokens") -> Sent:
+    """The service behind the gateway, by a workload of the cluster with a good token of a client."""
+    sent = asked(world, "POST", "/transfer", _bearer(_partner(world, tokens)), callee="bank-b/api-ms")
+    return to_callee(world, sent, Handshake(shown=stolen(world, CALLER)), callee="bank-b/api-ms", note="not by the gateway")
+
+
+def _planned(key: str, title: str, expected: str, make: Making, *, case: str = "A25", single: str = "") -> Planned:
+    techniques = ("T1606", "T1550.001") if expected == "request-authentication" else ("T1528", "T1550.001")
+    return Planned(
+        key=f"token-{key}",
+        title=title,
+        family="token",
+        techniques=techniques,
+        case=case,
+        expected=expected,
+        make=make,
+        single=single,
+    )
+
+
+ATTACKS: Final = (
+    _planned("none", "No token on a route from outside", "mesh-authorization", _none_at_gateway),
+    _planned("in-query", "A good token in the query", "mesh-authorization", _in_query),
+    _planned("in-other-header", "A good token in headers that nobody reads", "mesh-authorization", _in_other_header),
+    _planned("other-tenant", "A token of tenant A on a route of tenant B", "mesh-authorization", _of_other_tenant, case="A26"),
+    _planned("past-gateway", "A good token at the service, not by the gateway", "mesh-authorization", _past_gateway),
+    *(_planned(kind, title, "request-authentication", _forged_at_gateway(kind)) for kind, title in _FORGED.items()),
+    *(_planned(kind, title, "mesh-authorization", _forged_at_gateway(kind)) for kind, title in _UNFIT.items()),
+    _planned("none-inside", "No token on a call that asks for one", "opa", _none_at_callee, single=_CONDITION),
+    _planned(
+        "wrong-scope-inside",
+        "A real token without the call's scope, past the gateway",
+        "opa",
+        _forged_at_callee("wrong-scope"),
+        single=_CONDITION,
+    ),
+    _planned("expired-inside", "A token after its end, past the gateway", "request-authentication", _forged_at_callee("expired")),
+    _planned("alg-none-inside", "An unsigned token, past the gateway", "request-authentication", _forged_at_callee("alg-none")),
+    _planned(
+        "workload-identity",
+        "A workload's JWT-SVID for Vault, replayed as an access token",
+        "request-authentication",
+        _identity_as_token,
+        case="A35",
+    ),
+)
