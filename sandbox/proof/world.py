@@ -19,7 +19,7 @@ from components.graph.names import SERVICE_LABEL, service_host
 from components.settings import Settings, load_file
 from sandbox.live.client import Cluster, client
 from sandbox.live.running import running
-from sandbox.local.node import control_groups
+from sandbox.local import host
 from sandbox.local.plan import Plan
 from sandbox.toolchain import build
 
@@ -269,7 +269,7 @@ class World:
         order += [name for name in running if name not in order]
         ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
         node = next(one for one in self.plan.region(region).nodes if one.name == found["spec"]["nodeName"])
-        groups = {group.name: group for group in control_groups(node) if about["uid"] in str(group)}
+        groups = _groups(node.name, about["uid"])
         processes = {}
         for name in order:
             group = groups.get(running.get(name, ""))
@@ -286,6 +286,18 @@ class World:
             processes=processes,
             ready=ready,
         )
+
+
+def _groups(node: str, pod: str) -> dict[str, Path]:
+    """A pod's containers and their control groups, by its uid, in the first hierarchy that has it."""
+    roots = [host.CGROUPS] if host.unified() else sorted(host.CGROUPS.iterdir())
+    for root in roots:
+        # by name alone: a walk through a node's groups takes seconds on a machine that has other things to do
+        places = [*(root / node / "kubepods").glob(f"pod{pod}/*"), *(root / node / "kubepods").glob(f"*/pod{pod}/*")]
+        found = {place.name: place for place in places if place.is_dir()}
+        if found:
+            return found
+    return {}
 
 
 def _members(group: Path) -> list[str]:
