@@ -1,0 +1,268 @@
+"""The logic of the attacks: what is made again and when, what is put back, and the bytes; the proof itself shows the rest."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from sandbox.live.client import ServerError
+from sandbox.proof import attacks
+from sandbox.proof.attacks import raw, registry
+from sandbox.proof.attacks.registry import Attempted, Planned, Sent, Switch, perform, told
+from sandbox.proof.attacks.switches import Where, added, canonical, changed
+from sandbox.proof.refusals import LAYERS, Trail
+from sandbox.proof.report.techniques import TECHNIQUES
+from sandbox.proof.results import Evidence
+from sandbox.proof.world import Answer, Pod, ProofError
+
+SEEN = Evidence(source="test", words="words")
+
+
+def stopped(by):
+    return Attempted(stopped=bool(by), by=by, evidence=SEEN)
+
+
+def planned(key, make, expected="opa", **more):
+    return Planned(key=key, title=key, family="path", techniques=("T1190",), expected=expected, make=make, **more)
+
+
+class Layers:
+    """Layers that are on or off."""
+
+    def __init__(self):
+        self.off, self.history = set(), []
+
+    def switch(self, layer, part=""):
+        @contextmanager
+        def off(_world):
+            self.off.add(layer)
+            self.history.append(layer)
+            yield
+            self.off.discard(layer)
+
+        return Switch(layer=layer, off=off, part=part)
+
+    def first_of(self, *layers):
+        return lambda _world, _tokens: stopped(next((one for one in layers if one not in self.off), ""))
+
+
+def performed(wanted, switches=()):
+    return perform(wanted, switches, None, None, lambda _line: None)
+
+
+def test_an_attack_is_made_again_without_the_layer_that_stopped_it_and_that_layer_alone():
+    layers = Layers()
+    wanted = [
+        planned("two", layers.first_of("opa", "mesh-authorization")),
+        planned("other", layers.first_of("mesh-authorization", "opa"), "mesh-authorization"),
+        planned("third", layers.first_of("opa", "gateway")),
+    ]
+    made = performed(wanted, [layers.switch("opa"), layers.switch("mesh-authorization")])
+    assert [one.key for one in made] == ["two", "other", "third"]
+    assert [[(attempt.without, attempt.by) for attempt in one.attempts] for one in made] == [
+        [("", "opa"), ("opa", "mesh-authorization")],
+        [("", "mesh-authorization"), ("mesh-authorization", "opa")],
+        [("", "opa"), ("opa", "gateway")],
+    ]
+    assert all(one.holds for one in made)
+    assert layers.history == ["opa", "mesh-authorization"]
+
+
+def test_what_goes_through_without_its_layer_holds_only_as_a_single():
+    layers = Layers()
+    wanted = [
+        planned("alone", layers.first_of("opa")),
+        planned("single", layers.first_of("opa"), single="nothing else knows it"),
+        planned("never made again", layers.first_of("rate-limit"), "rate-limit"),
+    ]
+    made = performed(wanted, [layers.switch("opa")])
+    assert [one.holds for one in made] == [False, True, False]
+    assert [one.attempts[-1].stopped for one in made] == [False, False, True]
+
+
+def test_what_another_layer_stopped_does_not_hold_and_is_not_made_again():
+    layers = Layers()
+    (made,) = performed([planned("one", layers.first_of("gateway"))], [layers.switch("opa")])
+    assert not made.holds
+    assert len(made.attempts) == 1
+
+
+def test_a_layer_that_still_answers_was_not_off():
+    layers = Layers()
+    (made,) = performed([planned("one", lambda _world, _tokens: stopped("opa"))], [layers.switch("opa")])
+    assert not made.holds
+    assert "was not off" in made.attempts[1].evidence.words
+
+
+def test_a_connection_from_before_is_given_another_try():
+    layers, answers = Layers(), iter(["opa", "opa", "mesh-authorization"])
+    (made,) = performed([planned("one", lambda _world, _tokens: stopped(next(answers)))], [layers.switch("opa")])
+    assert made.attempts[1].by == "mesh-authorization"
+    assert made.holds
+
+
+def test_another_part_of_the_same_layer_may_stand_behind_the_first():
+    layers = Layers()
+    bucket = layers.switch("rate-limit", "bucket")
+    (made,) = performed([planned("one", lambda _world, _tokens: stopped("rate-limit"), "rate-limit", switch=bucket)])
+    assert made.holds
+    assert made.attempts[1].without == "rate-limit (bucket)"
+
+
+def test_an_attack_that_cannot_be_made_is_one_that_nothing_stopped():
+    def fails(_world, _tokens):
+        msg = "no pod"
+        raise ProofError(msg)
+
+    (made,) = performed([planned("one", fails)])
+    assert not made.holds
+    assert made.attempts[0].evidence.words == "could not be made: no pod"
+
+
+def test_a_layer_that_cannot_be_turned_off_proves_nothing():
+    @contextmanager
+    def refused(_world):
+        msg = "denied"
+        raise ServerError(403, "Forbidden", msg)
+        yield
+
+    layers = Layers()
+    (made,) = performed([planned("one", layers.first_of("opa", "gateway"))], [Switch(layer="opa", off=refused)])
+    assert not made.holds
+    assert "could not be turned off: denied" in made.attempts[1].evidence.words
+
+
+def test_a_layer_that_cannot_be_put_back_ends_the_proof():
+    @contextmanager
+    def stuck(_world):
+        yield
+        msg = "not as it was"
+        raise ProofError(msg)
+
+    layers = Layers()
+    with pytest.raises(ProofError, match="not as it was"):
+        performed([planned("one", layers.first_of("opa", "gateway"))], [Switch(layer="opa", off=stuck)])
+
+
+def pod(name):
+    return Pod(region="r", namespace="bank-b", name=name, node="n", address="10.0.0.1", labels={}, processes={}, ready=True)
+
+
+def answer(status, local="10.0.0.9:1"):
+    return Answer(status=status, body="", error="", at="2026-11-21T12:00:00Z", seconds=0.1, local=local)
+
+
+def test_who_stopped_a_request_is_read_from_the_logs_of_all_it_may_have_come_to(monkeypatch):
+    line = {"time": "2026-11-21T12:00:00Z", "source_address": "10.0.0.9:1", "details": "ext_authz_denied"}
+    logs = {"callee": [], "behind": [line]}
+    monkeypatch.setattr(Trail, "of", lambda _world, one, _since: Trail(one, logs[one.name]))
+    monkeypatch.setattr(registry, "_FLUSH_SECONDS", 0.0)
+    sent = [
+        Sent(answer=answer(403), callee=pod("callee"), others=(pod("behind"),), note="bent"),
+        Sent(answer=answer(403, "10.0.0.9:2"), callee=pod("callee")),
+        Sent(answer=answer(200), callee=pod("callee")),
+    ]
+    found = told(None, [*sent, stopped("vault")])
+    assert [(one.stopped, one.by) for one in found] == [(True, "opa"), (False, ""), (False, ""), (True, "vault")]
+    assert found[0].evidence.words.startswith("bent: ")
+
+
+class Server:
+    """A cluster's objects, with what a server does to them."""
+
+    def __init__(self, *objects):
+        self.objects = {one["metadata"]["name"]: one for one in objects}
+        self.forgets = False
+
+    def get(self, _version, _kind, _namespace, name):
+        return self.objects.get(name)
+
+    def apply(self, manifest, _manager):
+        self.objects[manifest["metadata"]["name"]] = manifest
+        return manifest
+
+    def delete(self, live, _propagation):
+        del self.objects[live["metadata"]["name"]]
+
+    def path(self, _version, _kind, _namespace, name):
+        return name
+
+    def request(self, method, path, body=None, *, query=None):
+        del query
+        if method == "PUT":
+            generation = self.objects[path]["metadata"]["generation"] + 1
+            if self.forgets and generation > 2:
+                body["spec"]["kept"] = False
+            self.objects[path] = {**body, "metadata": {**body["metadata"], "generation": generation}}
+        return self.objects[path]
+
+
+def thing():
+    about = {"name": "one", "generation": 1, "resourceVersion": "7", "managedFields": [{}]}
+    return {"apiVersion": "v1", "kind": "Thing", "metadata": about, "spec": {"kept": True, "mode": "STRICT"}, "status": {}}
+
+
+def turned_off(server):
+    return changed(server, Where("v1", "Thing", None, "one"), lambda found: found["spec"].update(mode="OFF"))
+
+
+def test_a_changed_object_is_put_back_also_when_the_proof_fails():
+    server, before = Server(thing()), canonical(thing())
+
+    def fails():
+        with turned_off(server):
+            assert server.objects["one"]["spec"]["mode"] == "OFF"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert canonical(server.objects["one"]) == before
+
+
+def test_an_object_that_is_not_what_it_was_is_said():
+    server = Server(thing())
+    server.forgets = True
+    with pytest.raises(ProofError, match="could not be put back"), turned_off(server):
+        pass
+
+
+def test_an_added_object_stands_for_its_time_and_one_left_over_goes_first():
+    left, server = thing(), Server(thing())
+    with added(server, {**left, "spec": {"new": True}}):
+        assert server.objects["one"]["spec"] == {"new": True}
+    assert not server.objects
+
+
+def test_every_attack_is_told_apart_and_speaks_the_report_s_words():
+    keys = [one.key for one in attacks.ATTACKS]
+    assert len(set(keys)) == len(keys)
+    assert {one.family for one in attacks.ATTACKS} <= set(registry.FAMILIES)
+    assert {one.expected for one in attacks.ATTACKS} <= set(LAYERS)
+    assert {technique for one in attacks.ATTACKS for technique in one.techniques} <= set(TECHNIQUES)
+    switched = {switch.layer for switch in attacks.SWITCHES}
+    assert [one.key for one in attacks.ATTACKS if not (one.single or one.switch or one.expected in switched)] == []
+    assert {one.switch.layer for one in attacks.ATTACKS if one.switch} <= set(LAYERS)
+
+
+def test_a_request_is_what_was_asked_for_byte_for_byte():
+    made = raw.request(
+        "POST", "/a/%2e%2e", [("Host", "x"), ("Content-Length", "4"), ("Transfer-Encoding", "chunked")], "0\r\n\r\n"
+    )
+    head = b"Host: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+    assert made == b"POST /a/%2e%2e HTTP/1.1\r\n" + head + b"\r\n0\r\n\r\n"
+    assert b"Content-Length: 2\r\n" in raw.request("POST", "/", {"Host": "x"}, "{}")
+
+
+@pytest.mark.parametrize(("received", "status"), [(b"HTTP/1.1 403 Forbidden\r\na: b\r\n\r\nno", 403), (b"", 0), (b"garbage", 0)])
+def test_the_first_answer_counts(received, status):
+    assert raw.parsed(received)[0] == status
+
+
+def test_a_body_in_pieces_is_put_together():
+    assert raw.unchunked("3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n") == "abc0123456789"
+    assert raw.unchunked("{}") == "{}"
+
+
+def test_an_alert_is_said_as_refusals_reads_it():
+    alert = OSError("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version (_ssl.c:1)")
+    assert raw.said(alert) == "remote error: tls: protocol version"
+    assert raw.said(ConnectionResetError(104, "reset")) == "[Errno 104] reset"
