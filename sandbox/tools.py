@@ -127,6 +127,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         module="github.com/kyverno/kyverno",
         ldflags="-s -w -X github.com/kyverno/kyverno/pkg/version.BuildVersion={version}",
     ),
+    "load": Tool(default=False),
     "loki": Tool(
         package="github.com/grafana/loki/v3/cmd/loki",
         module="github.com/grafana/loki/v3",
