@@ -79,6 +79,7 @@ class Load:
         self._lock = threading.Lock()
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._threads: list[threading.Thread] = []
+        self._troubles: dict[str, str] = {}
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
@@ -116,7 +117,8 @@ class Load:
 
     def _last_words(self, stream: Stream) -> str:
         said = [one for one in self.outcomes() if one.stream == stream.name]
-        return f"{stream.name}: {said[-1].answer}" if said else f"{stream.name} was never answered"
+        words = f"{stream.name}: {said[-1].answer}" if said else f"{stream.name} was never answered"
+        return f"{words} ({self._troubles[stream.name]})" if stream.name in self._troubles else words
 
     def _send(self, stream: Stream) -> None:
         shown = self._shown(stream)
@@ -131,15 +133,14 @@ class Load:
             self._over.wait(max(0.0, stream.every - (time.monotonic() - before)))
             shown = self._shown(stream, shown)
 
-    @staticmethod
-    def _shown(stream: Stream, before: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def _shown(self, stream: Stream, before: Sequence[str] = ()) -> Sequence[str]:
+        """What shows the stream's token; that of the turn before where no new one is given."""
         if stream.token is None:
             return ()
         try:
             return (f"-header=Authorization: Bearer {stream.token()}",)
-        except ProofError:
-            if not before:
-                raise
+        except ProofError as error:
+            self._troubles[stream.name] = str(error)
             return before
 
     def _start(self, stream: Stream, shown: Sequence[str]) -> subprocess.Popen[str] | None:

@@ -127,4 +127,7 @@ def _url(world: World, call: Call) -> str:
 
 def _flags(call: Call) -> tuple[str, ...]:
     method = call.operations[0].methods[0]
-    return (f"-method={method}", *((f'-body={{"amount_minor_units": {AMOUNT}}}',) if method == "POST" else ()))
+    if method != "POST":
+        return (f"-method={method}",)
+    # the amount is read of a body that says to be JSON
+    return (f"-method={method}", "-header=Content-Type: application/json", f'-body={{"amount_minor_units": {AMOUNT}}}')

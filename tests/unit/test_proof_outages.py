@@ -208,6 +208,13 @@ def test_a_load_that_is_not_steady_does_not_begin(world: Local, monkeypatch: pyt
     refused = Stream(name="call", authorised=True, pod=None, url="http://closed/", every=0.02)
     with pytest.raises(ProofError, match="call: 403"), Load(world, (refused,)):
         pass
+
+    def none_given() -> str:
+        msg = "nobody signs in"
+        raise ProofError(msg)
+
+    with pytest.raises(ProofError, match="nobody signs in"), Load(world, (replace(refused, token=none_given),)):
+        pass
     silent = replace(refused, url="http://silent/")
     with pytest.raises(ProofError, match="was never answered"), Load(world, (silent,)):
         pass
