@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.proof.attacks import identity, limits, mesh, path, token, wire
+from sandbox.proof.attacks import admission, egress, identity, limits, mesh, path, secrets, token, wire
 from sandbox.proof.attacks.registry import Planned, Progress, Switch, perform
 from sandbox.proof.results import Attack
 from sandbox.proof.world import World
@@ -12,9 +12,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ATTACKS", "SWITCHES", "run"]
 
-ATTACKS: Final[tuple[Planned, ...]] = (*wire.ATTACKS, *identity.ATTACKS, *path.ATTACKS, *token.ATTACKS, *limits.ATTACKS)
+ATTACKS: Final[tuple[Planned, ...]] = (
+    *wire.ATTACKS,
+    *identity.ATTACKS,
+    *path.ATTACKS,
+    *token.ATTACKS,
+    *limits.ATTACKS,
+    *admission.ATTACKS,
+    *secrets.ATTACKS,
+    *egress.ATTACKS,
+)
 """All of them; a family's own are in the module of its name."""
-SWITCHES: Final[tuple[Switch, ...]] = mesh.SWITCHES
+SWITCHES: Final[tuple[Switch, ...]] = (*mesh.SWITCHES, *admission.SWITCHES, *secrets.SWITCHES, *egress.SWITCHES)
 """How each layer is turned off, unless an attack says another way."""
 
 
