@@ -104,7 +104,7 @@ class Outage:
     how: str
     """`killed`, `frozen`."""
     promise: str
-    """What is promised in writing for authorised traffic: `kept`, `refused`, `until expiry`."""
+    """Promised in writing for authorised requests: `kept`, `refused`, `until expiry`, `from another region`, `within 60 s`."""
     source: str
     """Where it is promised."""
     allowed: int
