@@ -1,14 +1,16 @@
 """Makes a proof from its parts: one that fails is noted, and the others are made all the same."""
 
 import json
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from sandbox.live.releases import NOT_INSTALLED
@@ -49,7 +51,8 @@ def prove(home: Path, opened: Callable[[ExitStack], Mapping[str, Part]], asked: 
     began, clock, found = datetime.now(UTC), time.monotonic(), Made()
     with Peak() as memory, ExitStack() as stack:
         try:
-            parts = opened(stack)
+            with progress.step("what all parts need"):
+                parts = opened(stack)
         except Exception as error:  # noqa: BLE001 - as for a part: the report says why there is nothing
             _fail(found, asked, error, progress)
         else:
@@ -66,6 +69,20 @@ def prove(home: Path, opened: Callable[[ExitStack], Mapping[str, Part]], asked: 
         figures={name: round(value, 2) for name, value in figures.items()},
         **found.results,
     )
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Within it SIGTERM ends the program as Ctrl-C does, so that what a proof changed is put back."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def revision(tree: Path = ROOT) -> str:

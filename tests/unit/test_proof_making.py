@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from rich.console import Console
 from sandbox.local.__main__ import STARTED
 from sandbox.memory import Peak, used_gib
 from sandbox.progress import Steps
-from sandbox.proof.making import prove, revision
+from sandbox.proof.making import orderly, prove, revision
 from sandbox.proof.results import PARTS
 from sandbox.proof.world import ProofError
 from tests.support.proofs import HOSTILE, cell, proof
@@ -70,7 +72,7 @@ def test_a_proof_has_what_its_parts_found_and_what_was_measured_beside(tmp_path)
     assert made.figures["memory_gib"] > 0
     assert {f"{name}_seconds" for name in PARTS} <= set(made.figures)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", made.began)
-    assert progress.console.file.getvalue().count("✓") == len(PARTS)
+    assert progress.console.file.getvalue().count("✓") == 1 + len(PARTS)
 
 
 def test_a_part_that_cannot_be_made_is_named_and_the_others_are_made(tmp_path):
@@ -105,6 +107,23 @@ def test_what_the_parts_opened_is_closed_also_when_one_fails(tmp_path):
 
     prove(tmp_path, opened, PARTS, quiet())
     assert closed == ["tokens"]
+
+
+def test_a_proof_that_is_told_to_end_puts_back_what_it_changed(tmp_path):
+    closed, before = [], signal.getsignal(signal.SIGTERM)
+
+    def told(_said):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def opened(stack):
+        stack.callback(closed.append, "put back")
+        return making(attacks=told)
+
+    with pytest.raises(SystemExit) as ended, orderly():
+        prove(tmp_path, opened, ("attacks",), quiet())
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert closed == ["put back"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("found", [(), (cell("a/b", "c/d", allowed=True),)], ids=["nothing", "a difference"])
