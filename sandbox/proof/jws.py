@@ -70,6 +70,14 @@ class Key:
         """A new one of P-256."""
         return cls(_openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256").decode())
 
+    @classmethod
+    def read(cls, encoded: str) -> "Key":
+        """One of RSA in PKCS#1, in base64 as Keycloak keeps its own."""
+        lines = base64.encodebytes(base64.b64decode(encoded)).decode()
+        return cls(
+            _openssl("pkey", given=f"-----BEGIN RSA PRIVATE KEY-----\n{lines}-----END RSA PRIVATE KEY-----\n".encode()).decode()
+        )
+
     @property
     def is_rsa(self) -> bool:
         """Whether it is a key of RSA."""

@@ -5,7 +5,6 @@ docs/runbooks/first-up.md rotates one. A person signs in at the login page, with
 is reached by its public name, resolver and load balancer. Nothing that is made here outlives the proof: `Tokens` is a context.
 """
 
-import base64
 import hashlib
 import html
 import http.client
@@ -255,8 +254,7 @@ class Tokens:
             query = _SIGNING_KEY.format(realm=self._realm)
             done = self._world.run(pod, ["psql", "-h", _STORE_SOCKET, "-d", _STORE, "-tAc", query])
             if done.returncode == 0 and done.stdout.strip():
-                encoded = base64.encodebytes(base64.b64decode(done.stdout.strip())).decode()
-                return Key(f"-----BEGIN PRIVATE KEY-----\n{encoded}-----END PRIVATE KEY-----\n")
+                return Key.read(done.stdout.strip())
         msg = "the issuer's own key is not in its database"
         raise ProofError(msg)
 

@@ -86,6 +86,14 @@ def test_a_forgery_is_wrong_in_what_it_is_named_for_and_in_nothing_else(
     assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == CHANGED.get(kind, set())
 
 
+def test_a_key_as_keycloak_keeps_it_signs_as_the_same_key(forger: Forger, tmp_path: Path) -> None:
+    """PKCS#1 in base64 without lines; read as another form it would sign something else."""
+    command = ["openssl", "rsa", "-traditional", "-outform", "DER"]
+    der = subprocess.run(command, input=forger.issuer.pem.encode(), capture_output=True, check=True).stdout
+    kept = Key.read(base64.b64encode(der).decode())
+    assert is_signed(kept.sign(CLAIMS), forger.issuer, tmp_path)
+
+
 def test_an_expired_token_is_over_and_an_early_one_has_not_begun(forger: Forger, real: str) -> None:
     assert jws.expires(forger.make("expired", real)) < time.time() - 60
     assert parts(forger.make("not-yet-valid", real))[1]["nbf"] > time.time() + 60
