@@ -25,6 +25,8 @@ from sandbox.proof.world import ProofError, World
 from sandbox.toolchain import ROOT
 
 OUTPUT: Final = ROOT / "build" / "proof"
+_FILE_WIDTH: Final = 160
+"""Of a table's lines where no terminal says how wide it is."""
 
 
 def parts(world: World, stack: ExitStack) -> Mapping[str, Part]:
@@ -68,6 +70,8 @@ def the_world() -> World:
 def report(proof: Proof, names: Names, output: Path) -> None:
     """Prints the tables and writes proof.json and proof.html."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
     show_all(proof, names, console)
     proof.write(output / "proof.json")
     shown = output / "proof.html"

@@ -143,6 +143,8 @@ def test_each_table_has_a_cell_for_each_column_and_is_drawn_with_what_was_said_a
     assert f"plain {HOSTILE} (A25)" in drawn
     assert "T1525 Implant Internal Image" in drawn
     assert "Differences" in drawn
+    assert "MITRE ATT&CK" in drawn
+    assert "Man-in-the-Middle" not in drawn.split("Attacks by threat")[1].split("Threats")[0]
     assert "cilium in eu-central-1, eu-west-1" in drawn
 
 

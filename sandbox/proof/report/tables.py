@@ -35,6 +35,8 @@ class Table:
     rows: tuple[Row, ...]
     unfolded: bool = False
     """Whether its evidence is what it is about, and is shown at once."""
+    wide: frozenset[int] = frozenset()
+    """Columns that only a page has room for."""
 
     @property
     def judges(self) -> bool:
@@ -123,6 +125,7 @@ def attacks(proof: Proof, names: Names) -> Table:
         explained="Made with every layer on, then again with the layer off that had stopped it.",
         head=("Attack", "Threat", "MITRE ATT&CK", "Must stop it", "Did", "Without that layer"),
         rows=tuple(_attack(one, names) for one in found),
+        wide=frozenset({1}),
     )
 
 
