@@ -73,13 +73,20 @@ class Administrator:
             raise ProofError(msg)
         return json.loads(answer) if answer else location.rpartition("/")[2]
 
-    def remove(self) -> None:
-        """Removes the administrator itself, as its last act, unless another proof still uses it."""
-        with _alone(self._file.with_suffix(".lock")), contextlib.suppress(BlockingIOError):
-            fcntl.flock(self._using, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for user in self.request("GET", f"/master/users?exact=true&username={quote(self._name)}"):
-                self.request("DELETE", f"/master/users/{user['id']}")
-            self._file.unlink(missing_ok=True)
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[bool]:
+        """The end of its use; yields whether no other proof uses it, and then removes the administrator itself at last."""
+        with _alone(self._file.with_suffix(".lock")):
+            last = True
+            try:
+                fcntl.flock(self._using, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                last = False
+            yield last
+            if last:
+                for user in self.request("GET", f"/master/users?exact=true&username={quote(self._name)}"):
+                    self.request("DELETE", f"/master/users/{user['id']}")
+                self._file.unlink(missing_ok=True)
         self._using.close()
         self.close()
 

@@ -16,6 +16,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from http.cookies import SimpleCookie
 from types import TracebackType
@@ -36,6 +37,8 @@ __all__ = ["FORGERIES", "Tokens"]
 _EARLY_SECONDS: Final = 45.0
 """Before its end a token is replaced: what asks for one has a while to use it."""
 _HTTPS: Final = 443
+_MARK: Final = "proof-"
+"""What the names of people and keys begin with that a proof has made."""
 _SECONDS: Final = 60.0
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS: Final = 60
@@ -114,19 +117,28 @@ class Tokens:
         return self.forger.claimed(token, **claims)
 
     def close(self) -> None:
-        """Removes the people, the keys and the administrator that were made."""
+        """Removes the people, the keys and the administrator that were made, and what proofs that were killed have left."""
         with self._lock:
             if "administrator" not in self.__dict__:
                 return
-            for identifier, _, _ in self._people.values():
-                self.administrator.request("DELETE", f"/{self._realm}/users/{identifier}")
-            for client_id, (name, _) in self._keys.items():
-                self._register(client_id, lambda keys, name=name: [one for one in keys if one["kid"] != name])
-            self.administrator.remove()
+            with self.administrator.ending() as last:
+                for identifier in self._everybody() if last else [one[0] for one in self._people.values()]:
+                    self.administrator.request("DELETE", f"/{self._realm}/users/{identifier}")
+                names = {name for name, _ in self._keys.values()}
+                for client_id in self._machines() if last else self._keys:
+                    self._register(client_id, lambda keys: [one for one in keys if not _is_ours(one["kid"], names, last)])
             self._people.clear()
             self._keys.clear()
             self._cached.clear()
             del self.__dict__["administrator"]
+
+    def _everybody(self) -> list[str]:
+        found = self.administrator.request("GET", f"/{self._realm}/users?max=1000&username={_MARK}")
+        return [one["id"] for one in found if one["username"].startswith(_MARK)]
+
+    def _machines(self) -> list[str]:
+        clients = self._world.graph.clients.values()
+        return [client.client_id for client in clients if client.settings.grant == "client_credentials"]
 
     @cached_property
     def administrator(self) -> Administrator:
@@ -150,7 +162,7 @@ class Tokens:
 
     def _key(self, client: Client) -> tuple[str, Key]:
         if client.client_id not in self._keys:
-            name, key = f"proof-{secrets.token_hex(4)}", Key.p256()
+            name, key = f"{_MARK}{secrets.token_hex(4)}", Key.p256()
             own = {**key.point(), "kid": name, "alg": "ES256", "use": "sig"}
             self._register(client.client_id, lambda keys: [*keys, own])
             self._keys[client.client_id] = name, key
@@ -165,7 +177,7 @@ class Tokens:
 
     def _person(self, tenant: str, user: str) -> tuple[str, str, str]:
         if (tenant, user) not in self._people:
-            name, password = f"{tenant}-{user}-{secrets.token_hex(4)}", secrets.token_urlsafe(18)
+            name, password = f"{_MARK}{tenant}-{user}-{secrets.token_hex(4)}", secrets.token_urlsafe(18)
             given = {
                 "username": name,
                 "enabled": True,
@@ -257,6 +269,10 @@ class Tokens:
                 return Key.read(done.stdout.strip())
         msg = "the issuer's own key is not in its database"
         raise ProofError(msg)
+
+
+def _is_ours(name: str, names: AbstractSet[str], everything: bool) -> bool:  # noqa: FBT001 - of one caller
+    return name.startswith(_MARK) if everything else name in names
 
 
 def _words(page: str) -> str:
