@@ -275,7 +275,7 @@ class World:
             group = groups.get(running.get(name, ""))
             numbers = _members(group) if group else []
             if numbers:
-                processes[name] = int(numbers[0])
+                processes[name] = int(next(filter(_is_first, numbers), numbers[0]))
         return Pod(
             region=region,
             namespace=about["namespace"],
@@ -305,6 +305,15 @@ def _members(group: Path) -> list[str]:
         return (group / "cgroup.procs").read_text(encoding="utf-8").split()
     except OSError:
         return []  # the container ended meanwhile
+
+
+def _is_first(process: str) -> bool:
+    """Whether it is the process that its container began with: another one may show a title where its environment was."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
 
 
 def _stays(pod: Mapping[str, Any]) -> bool:
