@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _ONE_CERTIFICATE: Final = ("-svid", "-any-server", "-alpn", "istio-http/1.1")
 """What a sidecar itself would show and ask for; who answers is told by the answer."""
-_AT_ONCE: Final = 6
+_AT_ONCE: Final = 4
 _FLUSH_SECONDS: Final = 12.0
 _TICK_SECONDS: Final = 1.0
 
