@@ -116,8 +116,10 @@ def attempted(said: Said, user: str) -> Attempted:
 
 
 @contextmanager
-def rights(cluster: Cluster, user: str, name: str, namespace: str, rules: Sequence[Mapping[str, Any]]) -> Iterator[None]:
-    """What a user may do in a namespace for this time.
+def rights(
+    cluster: Cluster, user: str, name: str, namespace: str, rules: Sequence[Mapping[str, Any]], *, named: str = ""
+) -> Iterator[None]:
+    """What a user may do in a namespace for this time; `named` is an object that the first rule holds for, if not for all.
 
     Raises:
         ServerError: Gatekeeper refuses a right of that kind.
@@ -127,7 +129,7 @@ def rights(cluster: Cluster, user: str, name: str, namespace: str, rules: Sequen
     role: Object = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": about, "rules": [dict(rule) for rule in rules]}
     with added(cluster, role), added(cluster, _binding("RoleBinding", "Role", about, user)):
         first = rules[0]
-        wanted = {"namespace": namespace, "verb": first["verbs"][0], "resource": first["resources"][0]}
+        wanted = {"namespace": namespace, "verb": first["verbs"][0], "resource": first["resources"][0], "name": named}
         _wait_for_right(cluster, user, {"group": first["apiGroups"][0], **wanted})
         yield
 
