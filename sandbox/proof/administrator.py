@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from components.graph.names import ISSUER_NAMESPACE
 from components.identity.issuer import POD_LABELS, RELEASE
@@ -26,6 +26,8 @@ from sandbox.toolchain import build
 
 KEPT: Final = "administrator.json"
 """In the sandbox's home while one exists."""
+MARK: Final = "proof-"
+"""What the names of people and keys begin with that a proof has made."""
 _SET: Final = f"{RELEASE}-keycloakx"
 _POD: Final = f"{RELEASE}-admin"
 _CONTAINER: Final = "keycloak"
@@ -75,7 +77,7 @@ class Administrator:
 
     @contextlib.contextmanager
     def ending(self) -> Iterator[bool]:
-        """The end of its use; yields whether no other proof uses it, and then removes the administrator itself at last."""
+        """The end of its use; yields whether no other proof uses it, and then removes it, and itself at last."""
         with _alone(self._file.with_suffix(".lock")):
             last = True
             try:
@@ -84,7 +86,8 @@ class Administrator:
                 last = False
             yield last
             if last:
-                for user in self.request("GET", f"/master/users?exact=true&username={quote(self._name)}"):
+                found = [one for one in self.request("GET", f"/master/users?username={MARK}") if one["username"].startswith(MARK)]
+                for user in sorted(found, key=lambda one: bool(one["username"] == self._name)):
                     self.request("DELETE", f"/master/users/{user['id']}")
                 self._file.unlink(missing_ok=True)
         self._using.close()
@@ -139,7 +142,7 @@ class Administrator:
         self._port = int(found.group(1))
 
     def _make(self) -> None:
-        name, password = f"proof-{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+        name, password = f"{MARK}{secrets.token_hex(4)}", secrets.token_urlsafe(24)
         with _stopped(self._world) as pod:
             # by the server's channel: Java reads the limits of its own control group, which nothing else enters
             inside = ["exec", "--stdin", pod.name, f"--container={_CONTAINER}", "--", "/bin/bash", "-c", _MAKE, "-"]

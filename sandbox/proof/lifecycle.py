@@ -14,7 +14,7 @@ from typing import Any, Final
 from components.graph.model import Call
 from components.graph.names import SERVICE_LABEL, database_name
 from sandbox.proof.credentials import held
-from sandbox.proof.lifecycle_steps import PATH, Entry, Made, Seen, judge
+from sandbox.proof.lifecycle_steps import PATH, Entry, Made, Seen, body, judge
 from sandbox.proof.results import Step
 from sandbox.proof.tokens import Tokens
 from sandbox.proof.world import MESH_USER, SIDECAR, Pod, ProofError, World
@@ -28,7 +28,7 @@ _SOCKET: Final = "/controller/run"
 _ROLE: Final = "select row_to_json(found) from (select rolname, rolvaliduntil from pg_roles where rolname = :'user') found;"
 _TRANSFER: Final = """select row_to_json(found) from
 (select id, caller, amount_minor_units, at from transfers where id = :'number'::bigint) found;"""
-_WAIT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 10.0
 _SMALLEST, _SPREAD = 10_000, 90_000
 
 
@@ -56,7 +56,7 @@ def look(world: World, tokens: Tokens, region: str) -> Seen:
     after = _counted(world, callee)
     limit = call.conditions.amount_limit_minor_units or 0
     excessive = _make(world, call, (caller, callee), token, limit + 1)
-    booked = allowed.answer.json().get("result") or {}
+    booked = body(allowed.answer).get("result") or {}
     number, user = str(booked.get("id", 0)), str(booked.get("database_user", ""))
     return Seen(
         caller=f"spiffe://{world.graph.principal(call.caller, region)}",
@@ -78,24 +78,22 @@ def look(world: World, tokens: Tokens, region: str) -> Seen:
 
 def _make(world: World, call: Call, ends: tuple[Pod, Pod], token: str, amount: int) -> Made:
     caller, callee = ends
-    body = json.dumps({"amount_minor_units": amount})
-    flags = ("-method=POST", f"-body={body}", f"-header=Authorization: Bearer {token}", f"-header={_HEADER}")
+    sending = json.dumps({"amount_minor_units": amount})
+    trace = secrets.token_hex(16)
+    headers = (f"Authorization: Bearer {token}", _HEADER, f"Traceparent: 00-{trace}-{secrets.token_hex(8)}-01")
+    flags = ("-method=POST", f"-body={sending}", *(f"-header={header}" for header in headers))
     answer = world.call(caller, world.url(call.callee, PATH), *flags)
     if answer.error:
         msg = f"no answer to {call.key}: {answer}"
         raise ProofError(msg)
     since = answer.at[:19] + "Z"
-    sent = _line(world, caller, SIDECAR, since, lambda one: one.get("path") == PATH and _names(one.get("upstream_cluster"), call))
-    request = sent["request_id"]
+    sent = _line(world, caller, SIDECAR, since, lambda one: one.get("path") == PATH and trace in str(one.get("trace")))
+    request = sent.get("request_id", "")
     received = _line(world, callee, SIDECAR, since, lambda one: one.get("request_id") == request)
     decision = _line(world, callee, _OPA, since, lambda one: _decided(one) == request)
     reached = answer.is_allowed
     service = _line(world, callee, call.callee.name, since, lambda one: one.get("request_id") == request) if reached else {}
     return Made(amount=amount, answer=answer, sent=sent, received=received, decision=decision, service=service)
-
-
-def _names(cluster: Any, call: Call) -> bool:
-    return f"{call.callee.name}.{call.callee.tenant}." in str(cluster)
 
 
 def _decided(entry: Entry) -> Any:
@@ -105,7 +103,7 @@ def _decided(entry: Entry) -> Any:
 
 
 def _line(world: World, pod: Pod, container: str, since: str, wanted: Callable[[Entry], bool]) -> Entry:
-    """The last line of a container's log that is JSON and wanted; proxies write theirs a second later."""
+    """The last line of a container's log that is JSON and wanted; proxies write theirs a second later. Empty without one."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < deadline:
         for line in reversed(world.logs(pod, container, since)):
@@ -114,8 +112,7 @@ def _line(world: World, pod: Pod, container: str, since: str, wanted: Callable[[
                 found: Entry = entry
                 return found
         time.sleep(0.5)
-    msg = f"{container} of {pod} wrote nothing about the call"
-    raise ProofError(msg)
+    return {}
 
 
 def _counted(world: World, pod: Pod) -> tuple[int, int]:

@@ -112,9 +112,11 @@ def _authorization(seen: Seen) -> Said:
     principal = seen.caller.removeprefix("spiffe://")
     admitting = [one["metadata"]["name"] for one in seen.policies if _admits(one["spec"], principal)]
     others = any(one["spec"] == {} for one in seen.policies)
-    holds = admitting == [f"{_ACCESS_POLICY}{seen.edge}"] and others and seen.passed > 0 and seen.refused == 0
+    counted_so = seen.passed > 0 and seen.refused == 0 and bool(seen.allowed.service)
+    holds = admitting == [f"{_ACCESS_POLICY}{seen.edge}"] and others and counted_so
     words = f"{', '.join(admitting) or 'none'} admits it; {'an' if others else 'no'} empty policy refuses the rest"
-    counted = f"{seen.passed} let pass and {seen.refused} refused meanwhile"
+    reached = "reached" if seen.allowed.service else "not reached"
+    counted = f"{seen.passed} let pass and {seen.refused} refused meanwhile; the service was {reached}"
     return holds, (Evidence(source="AuthorizationPolicy", words=words), Evidence(source="callee's proxy", words=counted))
 
 
@@ -136,20 +138,20 @@ def _decision(seen: Seen) -> Said:
     holds = (
         bool(decided.get("decision_id"))
         and _principal(decided) == seen.caller
-        and decided["result"]["allowed"] is True
-        and decided["result"]["edges"] == [f"calls/{seen.edge}"]
+        and _at(decided, "result", "allowed") is True
+        and _at(decided, "result", "edges") == [f"calls/{seen.edge}"]
         and claims.get("azp") == seen.client
     )
     alone = (
         seen.excessive.answer.status == _FORBIDDEN
         and _principal(refused) == seen.caller
-        and refused["result"]["allowed"] is False
-        and refused["result"]["reasons"] == ["amount"]
+        and _at(refused, "result", "allowed") is False
+        and _at(refused, "result", "reasons") == ["amount"]
         and "ext_authz" in str(seen.excessive.received.get("details"))
         and not seen.excessive.service
     )
-    passed = f"{decided.get('decision_id')}: {_principal(decided)}, {claims.get('azp')}: {decided['result']['edges']}"
-    stopped = f"{refused.get('decision_id')}: {seen.excessive.amount} minor units: {refused['result']['reasons']}"
+    passed = f"{decided.get('decision_id')}: {_principal(decided)}, {claims.get('azp')}: {_at(decided, 'result', 'edges')}"
+    stopped = f"{refused.get('decision_id')}: {seen.excessive.amount} minor units: {_at(refused, 'result', 'reasons')}"
     words = f"{seen.excessive.answer.status}, {seen.excessive.received.get('details')}"
     return holds and alone, (
         Evidence(source="OPA", words=passed),
@@ -164,10 +166,11 @@ def _credential(seen: Seen) -> Said:
     left = until - seen.now if until else None
     holds = known.get("rolname") == user and str(user).startswith("v") and left is not None
     soon = left is not None and dt.timedelta(0) < left <= LONGEST_CREDENTIAL
-    minutes = "never ends" if left is None else f"ends in {left.total_seconds() / 60:.1f} minutes"
+    endless = "never ends" if known else "no such role"
+    minutes = endless if left is None else f"ends in {left.total_seconds() / 60:.1f} minutes"
     return holds and soon, (
         Evidence(source="the service", words=f"session_user {user}"),
-        Evidence(source="PostgreSQL", words=f"{known.get('rolname')} {minutes}"),
+        Evidence(source="PostgreSQL", words=f"{known.get('rolname', user)}: {minutes}"),
     )
 
 
@@ -184,7 +187,7 @@ def _ledger(seen: Seen) -> Said:
 def _logs(seen: Seen) -> Said:
     made = seen.allowed
     request = made.received.get("request_id")
-    headers = made.decision["input"]["attributes"]["request"]["http"]["headers"]
+    headers = _at(made.decision, "input", "attributes", "request", "http", "headers") or {}
     told: dict[str, tuple[Any, str, Any]] = {
         "caller's proxy": (made.sent.get("request_id"), _trace(made.sent.get("trace")), seen.caller),
         "callee's proxy": (request, _trace(made.received.get("trace")), made.received.get("source")),
@@ -204,19 +207,35 @@ def _trace(parent: Any) -> str:
 
 
 def _principal(decision: Entry) -> str:
-    return str(decision["input"]["attributes"]["source"]["principal"])
+    return str(_at(decision, "input", "attributes", "source", "principal"))
 
 
 def _claims(decision: Entry) -> Entry:
-    known: Entry = decision["input"]["attributes"]["metadataContext"].get("filterMetadata", {}).get("claims", {})
+    known: Entry = _at(decision, "input", "attributes", "metadataContext", "filterMetadata", "claims") or {}
     return known
+
+
+def _at(entry: Any, *keys: str) -> Any:
+    """What lies under these keys, None where there is no such place: an entry that nobody wrote is empty."""
+    for key in keys:
+        entry = entry.get(key) if isinstance(entry, Mapping) else None
+    return entry
+
+
+def body(answer: Answer) -> dict[str, Any]:
+    """What the service answered; empty where another one answered in its place."""
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _forwarded(answer: Answer) -> dict[str, str]:
     """The header about the caller that the callee's proxy writes."""
-    pairs = str(answer.json()["x-forwarded-client-cert"]).replace('"', "").split(";")
+    pairs = str(body(answer).get("x-forwarded-client-cert", "")).replace('"', "").split(";")
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
 def _booked(seen: Seen) -> dict[str, Any]:
-    return seen.allowed.answer.json().get("result") or {}
+    return body(seen.allowed.answer).get("result") or {}

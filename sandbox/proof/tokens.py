@@ -29,7 +29,7 @@ from components.identity.issuer import realm_of
 from sandbox.local.cloud import resolver_address
 from sandbox.local.dns import ask
 from sandbox.proof import jws
-from sandbox.proof.administrator import Administrator
+from sandbox.proof.administrator import MARK, Administrator
 from sandbox.proof.jws import FORGERIES, Forger, Key
 from sandbox.proof.world import ProofError, World
 
@@ -37,8 +37,6 @@ __all__ = ["FORGERIES", "Tokens"]
 _EARLY_SECONDS: Final = 45.0
 """Before its end a token is replaced: what asks for one has a while to use it."""
 _HTTPS: Final = 443
-_MARK: Final = "proof-"
-"""What the names of people and keys begin with that a proof has made."""
 _SECONDS: Final = 60.0
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS: Final = 60
@@ -133,8 +131,8 @@ class Tokens:
             del self.__dict__["administrator"]
 
     def _everybody(self) -> list[str]:
-        found = self.administrator.request("GET", f"/{self._realm}/users?max=1000&username={_MARK}")
-        return [one["id"] for one in found if one["username"].startswith(_MARK)]
+        found = self.administrator.request("GET", f"/{self._realm}/users?max=1000&username={MARK}")
+        return [one["id"] for one in found if one["username"].startswith(MARK)]
 
     def _machines(self) -> list[str]:
         clients = self._world.graph.clients.values()
@@ -162,7 +160,7 @@ class Tokens:
 
     def _key(self, client: Client) -> tuple[str, Key]:
         if client.client_id not in self._keys:
-            name, key = f"{_MARK}{secrets.token_hex(4)}", Key.p256()
+            name, key = f"{MARK}{secrets.token_hex(4)}", Key.p256()
             own = {**key.point(), "kid": name, "alg": "ES256", "use": "sig"}
             self._register(client.client_id, lambda keys: [*keys, own])
             self._keys[client.client_id] = name, key
@@ -177,7 +175,7 @@ class Tokens:
 
     def _person(self, tenant: str, user: str) -> tuple[str, str, str]:
         if (tenant, user) not in self._people:
-            name, password = f"{_MARK}{tenant}-{user}-{secrets.token_hex(4)}", secrets.token_urlsafe(18)
+            name, password = f"{MARK}{tenant}-{user}-{secrets.token_hex(4)}", secrets.token_urlsafe(18)
             given = {
                 "username": name,
                 "enabled": True,
@@ -272,7 +270,7 @@ class Tokens:
 
 
 def _is_ours(name: str, names: AbstractSet[str], everything: bool) -> bool:  # noqa: FBT001 - of one caller
-    return name.startswith(_MARK) if everything else name in names
+    return name.startswith(MARK) if everything else name in names
 
 
 def _words(page: str) -> str:

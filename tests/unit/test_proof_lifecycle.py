@@ -174,6 +174,15 @@ BROKEN: dict[str, tuple[Seen, set[int]]] = {
         {7},
     ),
     "a service that does not know itself": (_allowed(service__identity=""), {7}),
+    "an answer that is not the service's": (
+        _allowed(answer=Answer(status=401, body="Jwt verification fails", error="", at="", seconds=0.1)),
+        {2, 5, 6},
+    ),
+    "no decision": (_allowed(decision={}), {4, 7}),
+    "no decision about the one over the limit": (_excessive(decision={}), {4}),
+    "nothing from the caller's proxy": (_allowed(sent={}), {2, 7}),
+    "nothing from the callee's proxy": (_allowed(received={}), {2, 7}),
+    "nothing from the service": (_allowed(service={}), {3, 7}),
     "no row and no result": (_answered(lambda body: body.pop("result")), {5, 6}),
 }
 
