@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.proof.attacks import admission, egress, identity, limits, mesh, path, secrets, token, wire
+from sandbox.proof.attacks import admission, egress, identity, limits, mesh, path, runtime, secrets, token, wire
 from sandbox.proof.attacks.registry import Planned, Progress, Switch, perform
 from sandbox.proof.results import Attack
 from sandbox.proof.world import World
@@ -21,6 +21,7 @@ ATTACKS: Final[tuple[Planned, ...]] = (
     *admission.ATTACKS,
     *secrets.ATTACKS,
     *egress.ATTACKS,
+    *runtime.ATTACKS,
 )
 """All of them; a family's own are in the module of its name."""
 SWITCHES: Final[tuple[Switch, ...]] = (*mesh.SWITCHES, *admission.SWITCHES, *secrets.SWITCHES, *egress.SWITCHES)

@@ -69,7 +69,8 @@ def _after_an_event(world: World, _tokens: "Tokens") -> Attempted:
     def call() -> Answer:
         return world.call(pod, world.url(callee, PATH), "-method=POST", "-body={}")
 
-    before = call()
+    # a risk that was put back is read as late as one that was raised
+    before = _until(call, allowed=True)
     if not before.is_allowed:
         msg = f"{caller.ref} is refused before there is an event: {before}"
         raise ProofError(msg)
@@ -79,7 +80,6 @@ def _after_an_event(world: World, _tokens: "Tokens") -> Attempted:
     with responder.responded(home(world), world.graph, event(world, caller, pod.name)):
         answer = _until(call, allowed=False)
         took = time.monotonic() - began
-    _until(call, allowed=True)
     by, seen = stopped_by(world, target, answer, pod, path=PATH)
     words = f"{took:.0f} s after the event: {seen.words}"
     return Attempted(stopped=bool(by), by=by, evidence=Evidence(source=seen.source, words=words))
@@ -120,7 +120,7 @@ ATTACKS: Final = (
         key=f"{FAMILY}-shell",
         title="calls of a service in which a shell was started, after Falco's event",
         family=FAMILY,
-        techniques=("T1059", "T1204"),
+        techniques=("T1059",),
         expected="opa",
         make=_after_an_event,
         single=_ALONE,

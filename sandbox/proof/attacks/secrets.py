@@ -16,6 +16,7 @@ from components.graph.names import DISCOVERY_SERVICE, SPIRE_SERVER_NAMESPACE, se
 from components.vault.engines import database_mount
 from components.vault.policies import workload_name
 from components.vault.roles import AUDIENCE, JWT_MOUNT
+from sandbox.proof.attacks.admission import attacker, home
 from sandbox.proof.attacks.apiserver import Asked, account, ask, attempted
 from sandbox.proof.attacks.registry import Attempted, Planned, Switch
 from sandbox.proof.attacks.stores import Credential, StoresRefusedError, Told, connect, credential, log_in, reach_vault, store_of
@@ -181,9 +182,9 @@ def _ended_credential(world: World) -> str:
 
 
 def _reads_secrets(world: World, _tokens: "Tokens") -> Attempted:
-    user = account(_workload(world, OWN))
-    tenant = _workload(world, OWN).tenant
-    return attempted(ask(world.clusters[world.home_region], Asked("GET", f"/api/v1/namespaces/{tenant}/secrets"), user), user)
+    mine = attacker(world)
+    path = f"/api/v1/namespaces/{mine.tenant}/secrets"
+    return attempted(ask(home(world), Asked("GET", path), account(mine)), account(mine))
 
 
 def _config(world: World) -> Told:
