@@ -18,7 +18,7 @@ _FIELDS: Final = {
     "source": "%DOWNSTREAM_PEER_URI_SAN%",
     "self": "%DOWNSTREAM_LOCAL_URI_SAN%",
     "upstream": "%UPSTREAM_PEER_URI_SAN%",
-    "source_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
+    "source_address": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
     "upstream_host": "%UPSTREAM_HOST%",
     "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
     "server_name": "%REQUESTED_SERVER_NAME%",
@@ -37,7 +37,8 @@ _FIELDS: Final = {
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
 }
-"""Fields of a line. The path is logged without its query, which may hold what no log should; no header of a user is."""
+"""Fields of a line. The path is logged without its query, which may hold what no log should; no header of a user is. The address
+is the connection's own: the other operator believes `X-Forwarded-For`, which every caller in the mesh may write."""
 
 
 def access_log_provider() -> dict[str, Any]:
