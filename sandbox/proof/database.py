@@ -8,25 +8,25 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from components.graph.model import Data, Workload
-from components.graph.names import DATABASE_ACCESS_ROLE, database_name
+from components.graph.names import DATABASE_ACCESS_ROLE, SERVICE_LABEL, database_name
 from components.vault.delivery import credential_file
 from components.vault.engines import database_mount
 from sandbox.live.vault import inside
 from sandbox.proof import faults
 from sandbox.proof.credentials import serial
 from sandbox.proof.results import Evidence
-from sandbox.proof.world import ProofError, World
+from sandbox.proof.world import Pod, ProofError, World
 
 SHORT_SECONDS: Final = 120
 """Of a credential's life while it is watched; Vault's agent fetches the next when nine tenths of it are over."""
 _CERTIFICATE: Final = ("cert-manager.io/v1", "Certificate")
 _CLIENT: Final = "vault-client-tls"
-_AGENT: Final = "vault-agent"
 _OK: Final = 300
 _PATIENCE_SECONDS: Final = 90.0
 _FILE: Final = re.compile(r"(sslcert|sslkey|sslrootcert)=([^&]+)")
@@ -94,14 +94,27 @@ class Credentials:
         words = f"Vault logs in by certificate {new}, before by {old}, and made {made['username']}"
         return (Evidence(source="PostgreSQL", words=words),)
 
-    def renew(self) -> tuple[Evidence, ...]:
-        """Vault's agent beside the service starts anew, and so fetches a credential before its time."""
-        pod, before = self._world.pod(self._region, self._workload), self.current()
-        faults.kill(pod, _AGENT)
-        took = self._world.wait("the agent fetched a credential", lambda: self.current() not in ("", before), _PATIENCE_SECONDS)
-        self._first_short = self.current()
-        words = f"{self._first_short} after {before}, {took:.1f} s after its start"
-        return (Evidence(source="Vault's agent", words=words),)
+    @contextmanager
+    def joined(self) -> Iterator[tuple[Evidence, ...]]:
+        """One more pod of the service, whose credential is of now; what was seen of it."""
+        before = faults.replicas(self._world, self._region, self._workload)
+        known = {one.name for one in self._pods()}
+        faults.scale(self._world, self._region, self._workload, before + 1)
+        try:
+            took = self._world.wait("one more pod", lambda: bool(self._new(known)), _PATIENCE_SECONDS)
+            pod = self._new(known)[0]
+            self._first_short = self._current(pod)
+            words = f"{self._first_short} for {pod}, ready after {took:.1f} s"
+            yield (Evidence(source="Vault's agent", words=words),)
+        finally:
+            faults.scale(self._world, self._region, self._workload, before)
+            self._world.wait("as many pods as before", lambda: len(self._pods()) == before, _PATIENCE_SECONDS)
+
+    def _pods(self) -> list[Pod]:
+        return self._world.pods(self._region, self._workload.tenant, **{SERVICE_LABEL: self._workload.name})
+
+    def _new(self, known: AbstractSet[str]) -> list[Pod]:
+        return [one for one in self._pods() if one.ready and one.name not in known and self._current(one)]
 
     def await_end(self, seconds: float) -> tuple[Evidence, ...]:
         """Returns when the first short-lived credential is gone from the database."""
@@ -109,9 +122,9 @@ class Credentials:
         self._world.wait(f"{self._first_short} is gone", lambda: not self._select(question), seconds)
         return (Evidence(source="PostgreSQL", words=f"{self._first_short} is gone, with its sessions"),)
 
-    def current(self) -> str:
+    def _current(self, pod: Pod) -> str:
         """The user in the file that the service reads; empty while there is none."""
-        process = self._world.pod(self._region, self._workload).processes[self._workload.name]
+        process = pod.processes.get(self._workload.name)
         try:
             text = Path(f"/proc/{process}/root{credential_file(self._edge)}").read_text(encoding="utf-8")
             return str(json.loads(text)["username"])

@@ -118,16 +118,16 @@ def taken_out(world: World, region: str, workload: Workload) -> Iterator[None]:
         ProofError: at the end, when it does not come back.
     """
     pods = world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})
-    before = _replicas(world, region, workload)
+    before = replicas(world, region, workload)
     try:
-        _scale(world, region, workload, 0)
+        scale(world, region, workload, 0)
         for pod in pods:
             for container in pod.processes:
                 with contextlib.suppress(ProofError):
                     kill(pod, container)  # one that has ended with another is what was wanted
         yield
     finally:
-        _scale(world, region, workload, before)
+        scale(world, region, workload, before)
         world.wait(f"{workload.ref} is back in {region}", lambda: _is_back(world, region, workload, before), _READY_SECONDS)
 
 
@@ -140,12 +140,14 @@ def _path(world: World, region: str, workload: Workload) -> str:
     return world.clusters[region].path(*_DEPLOYMENT, workload.tenant, workload.name) + "/scale"
 
 
-def _replicas(world: World, region: str, workload: Workload) -> int:
+def replicas(world: World, region: str, workload: Workload) -> int:
+    """How many pods of a workload are wanted."""
     found: Mapping[str, Any] = world.clusters[region].request("GET", _path(world, region, workload))
     return int(found["spec"].get("replicas", 0))
 
 
-def _scale(world: World, region: str, workload: Workload, replicas: int) -> None:
+def scale(world: World, region: str, workload: Workload, wanted: int) -> None:
+    """Has so many pods of a workload run; the server sees to it in its own time."""
     cluster, path = world.clusters[region], _path(world, region, workload)
     found = cluster.request("GET", path)
-    cluster.request("PUT", path, {**found, "spec": {"replicas": replicas}})
+    cluster.request("PUT", path, {**found, "spec": {"replicas": wanted}})

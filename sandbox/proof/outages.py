@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from components.backup.objectives import detection_seconds, moved_seconds
@@ -199,17 +200,24 @@ def outages(world: World, tokens: "Tokens", progress: Progress) -> tuple[Outage,
         tokens: for requests that need one.
         progress: told what is away.
 
-    Raises:
-        ProofError: requests are not steady before anything is broken, or something does not come back.
+    What cannot be tried, because requests are not steady before it, or does not come back, does not hold; the others are tried.
     """
 
     def one_region(faulty: Sequence[Fault]) -> list[Outage]:
-        return [_outage(world, tokens, fault, progress) for fault in faulty]
+        return [_tried(fault, partial(_outage, world, tokens, fault, progress)) for fault in faulty]
 
     with ThreadPoolExecutor() as pool:
         lanes = list(pool.map(one_region, planned(world).values()))
     progress("a region without a service")
-    return (*(one for lane in lanes for one in lane), _region_loss(world, tokens))
+    last = _without_callee(world)
+    return (*(one for lane in lanes for one in lane), _tried(last, partial(_region_loss, world, tokens, last)))
+
+
+def _tried(fault: Fault, attempt: Callable[[], Outage]) -> Outage:
+    try:
+        return attempt()
+    except ProofError as error:
+        return judged(fault, Seen(outcomes=(), began=0.0, returned=0.0, trouble=str(error)))
 
 
 def _outage(world: World, tokens: "Tokens", fault: Fault, progress: Progress) -> Outage:
@@ -272,7 +280,8 @@ def judged(fault: Fault, seen: Seen) -> Outage:
     back = recovered(window, seen.returned)
     bystanders = [one for one in lost if one.stream not in fault.hurts]
     away = [one for one in authorised if one.stream in fault.hurts and one.began >= seen.began and one.ended <= seen.returned]
-    in_time = fault.within is None or _within(recovered(window, seen.began), fault.within)
+    since = recovered(window, seen.began)
+    in_time = fault.within is None or (since is not None and since <= fault.within)
     must_refuse = bool(fault.hurts) and fault.within is None
     refused = not must_refuse or (bool(away) and not any(one.answered for one in away))
     looked = all(holds for _, holds in seen.looked)
@@ -293,10 +302,6 @@ def judged(fault: Fault, seen: Seen) -> Outage:
     )
 
 
-def _within(back: float | None, most: float) -> bool:
-    return back is not None and back <= most
-
-
 def _summary(fault: Fault, seen: Seen, window: Iterable[Outcome]) -> Iterator[Evidence]:
     away = f"{seen.returned - seen.began:.1f} s away"
     if fault.hurts:
@@ -311,20 +316,24 @@ def _summary(fault: Fault, seen: Seen, window: Iterable[Outcome]) -> Iterator[Ev
         yield Evidence(source=stream, words=f"{count} times {words}")
 
 
-def _region_loss(world: World, tokens: "Tokens") -> Outage:
-    region, call = world.home_region, call_of(world, _TRANSFER)
+def _without_callee(world: World) -> Fault:
+    callee = call_of(world, _TRANSFER).callee
     most = float(detection_seconds(world.settings) + moved_seconds(world.settings))
-    fault = Fault(
-        component=f"every pod of {call.callee.ref}",
+    return Fault(
+        component=f"every pod of {callee.ref}",
         how=KILLED,
-        region=region,
+        region=world.home_region,
         promise=ELSEWHERE,
         source=f"docs/runbooks/region-failover.md: {most:.0f} s, by itself",
-        namespace=call.callee.tenant,
-        container=call.callee.name,
-        hurts=frozenset({_TRANSFER, "bank-b-worker-to-trans"}),
+        namespace=callee.tenant,
+        container=callee.name,
+        hurts=frozenset({_TRANSFER}),
         within=most,
     )
+
+
+def _region_loss(world: World, tokens: "Tokens", fault: Fault) -> Outage:
+    region, call, most = fault.region, call_of(world, _TRANSFER), fault.within or 0.0
     streams = [one for one in everyday(world, tokens, region) if one.name != "bank-b-worker-to-trans"]
     with Load(world, streams) as load:
         began = time.time()
@@ -339,5 +348,5 @@ def _region_loss(world: World, tokens: "Tokens") -> Outage:
 
 def _answering(outcomes: Iterable[Outcome]) -> set[str]:
     """Principals that answered the last transfers."""
-    found = [one.answer.json() for one in outcomes if one.stream == _TRANSFER and one.answered]
-    return {str(one["identity"]).removeprefix("spiffe://") for one in found[-_ROW:]}
+    found = [one.answer.json()["identity"] for one in outcomes if one.stream == _TRANSFER and one.answered]
+    return {one.removeprefix("spiffe://") for one in found[-_ROW:]}

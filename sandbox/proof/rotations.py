@@ -55,12 +55,18 @@ def rotations(world: World, tokens: "Tokens", progress: Progress) -> tuple[Rotat
         tokens: for requests that need one.
         progress: told what is being replaced.
 
-    Raises:
-        ProofError: requests are not steady before anything is replaced, or what was changed cannot be put back.
+    What cannot be tried, because requests are not steady before it, or cannot be put back, does not hold; the others are tried.
     """
-    every = (_identities, _authority, _database)
+
+    def tried(make: Callable[[World, "Tokens", Progress], Watched]) -> Rotation:
+        try:
+            return judged(make(world, tokens, progress))
+        except ProofError as error:
+            subject = (make.__doc__ or "").strip().rstrip(".")
+            return judged(Watched(subject=subject, began=0.0, ended=0.0, outcomes=(), changes=0, evidence=(), trouble=str(error)))
+
     with ThreadPoolExecutor() as pool:
-        return tuple(judged(one) for one in pool.map(lambda make: make(world, tokens, progress), every))
+        return tuple(pool.map(tried, (_identities, _authority, _database)))
 
 
 def judged(seen: Watched) -> Rotation:
@@ -257,8 +263,9 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         began, trouble = time.time(), ""
         steps: tuple[Evidence, ...] = ()
         try:
-            with credentials.short_lived():
-                steps = (*credentials.renew_root(), *credentials.renew())
+            steps = credentials.renew_root()
+            with credentials.short_lived(), credentials.joined() as joined:
+                steps = (*steps, *joined)
                 world.wait("three credentials were used", enough, _MOST_SECONDS)
                 steps = (*steps, *credentials.await_end(_MOST_SECONDS))
         except ProofError as error:
