@@ -24,6 +24,7 @@ from components.graph.names import (
     SPIRE_SYSTEM_NAMESPACE,
     VAULT_NAMESPACE,
 )
+from sandbox.live.client import ServerError
 from sandbox.proof import faults, sights
 from sandbox.proof.load import Load, Outcome, recovered
 from sandbox.proof.results import Evidence, Outage
@@ -38,11 +39,9 @@ KEPT, UNTIL_EXPIRY, REFUSED, ELSEWHERE = "kept", "until expiry", "refused", "fro
 FROZEN, KILLED = "frozen", "killed"
 GAME_DAYS: Final = "components/chaos/game_days.py"
 _FROZEN_SECONDS: Final = 6.0
-_ROW: Final = 3
-_BACK_SECONDS: Final = 60.0
+_ROW, _BACK_SECONDS = 3, 60.0
 _TRANSFER: Final = "bank-a-api-to-bank-b-trans"
-_DATABASE_SECONDS: Final = 60.0
-"""`postgres-primary-loss` promises less than a minute."""
+_DATABASE_SECONDS: Final = 60.0  # `postgres-primary-loss` promises less than a minute
 
 Progress = Callable[[str], None]
 
@@ -216,15 +215,14 @@ def outages(world: World, tokens: "Tokens", progress: Progress) -> tuple[Outage,
 def _tried(fault: Fault, attempt: Callable[[], Outage]) -> Outage:
     try:
         return attempt()
-    except ProofError as error:
+    except (ProofError, ServerError) as error:
         return judged(fault, Seen(outcomes=(), began=0.0, returned=0.0, trouble=str(error)))
 
 
 def _outage(world: World, tokens: "Tokens", fault: Fault, progress: Progress) -> Outage:
     progress(f"{fault.region}: {fault.component} {fault.how}")
-    streams = everyday(world, tokens, fault.region)
-    if fault.outside:
-        streams = (*streams, *from_outside(world, tokens, fault.region))
+    outside = from_outside(world, tokens, fault.region) if fault.outside else ()
+    streams = (*everyday(world, tokens, fault.region), *outside)
     pod = _victim(world, fault)
     with Load(world, streams) as load:
         began = time.time()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from components.graph.model import Workload
 from components.identity.registration import API, registration_name
+from sandbox.live.client import ServerError
 from sandbox.proof.credentials import Authority, caller_certificate, held, shown
 from sandbox.proof.database import Credentials
 from sandbox.proof.load import Load, Outcome
@@ -61,7 +62,7 @@ def rotations(world: World, tokens: "Tokens", progress: Progress) -> tuple[Rotat
     def tried(make: Callable[[World, "Tokens", Progress], Watched]) -> Rotation:
         try:
             return judged(make(world, tokens, progress))
-        except ProofError as error:
+        except (ProofError, ServerError) as error:
             subject = (make.__doc__ or "").strip().rstrip(".")
             return judged(Watched(subject=subject, began=0.0, ended=0.0, outcomes=(), changes=0, evidence=(), trouble=str(error)))
 
