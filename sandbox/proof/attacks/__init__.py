@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from sandbox.proof.attacks import admission, egress, identity, limits, mesh, path, runtime, secrets, token, wire
+from sandbox.proof.attacks.ground import answered
 from sandbox.proof.attacks.registry import Planned, Progress, Switch, perform
 from sandbox.proof.results import Attack
 from sandbox.proof.world import World
@@ -37,6 +38,7 @@ def run(world: World, tokens: "Tokens", progress: Progress) -> tuple[Attack, ...
         progress: told what was made, and what is off.
 
     Raises:
-        ProofError: a layer could not be put back.
+        ProofError: what is allowed is refused too, or a layer could not be put back.
     """
+    answered(world, tokens)
     return perform(ATTACKS, SWITCHES, world, tokens, progress)

@@ -8,7 +8,8 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from components.graph import identity
@@ -19,6 +20,7 @@ from sandbox.proof.attacks.certificates import minted
 from sandbox.proof.attacks.mesh import CALLEE, gateway
 from sandbox.proof.attacks.raw import Handshake, Shown
 from sandbox.proof.attacks.registry import Sent
+from sandbox.proof.declared import is_open
 from sandbox.proof.world import Pod, World
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ WORKER: Final = "bank-b/worker"
 BODY: Final = '{"amount_minor_units": 1}'
 _KEPT_SECONDS: Final = 120.0
 _PODS_SECONDS: Final = 15.0
+_ANSWER_SECONDS: Final = 30.0
 Headers = Sequence[tuple[str, str]]
 
 
@@ -149,3 +152,27 @@ def to_gateway(
     return Sent(
         answer=answer, callee=entry, others=behind, path=target.partition("?")[0], note=f"{method} {target.partition('?')[0]}"
     )
+
+
+def answered(world: World, tokens: "Tokens") -> None:
+    """What attacks bend is answered when it is not bent; a sandbox that refuses everything would stop every attack.
+
+    Raises:
+        ProofError: it is not, with the last answer.
+    """
+    partner = tokens.access_token(world.graph.clients["bank-b/partner"])
+    bearer = (("Authorization", f"Bearer {partner}"),)
+    good: dict[str, Callable[[], Sent]] = {
+        f"{NEIGHBOUR} to {CALLEE}": lambda: as_workload(NEIGHBOUR, "POST", "/authorize")(world, tokens),
+        f"{WORKER} to {CALLEE}": lambda: as_workload(WORKER, "GET", "/settlements/7", body="")(world, tokens),
+        "a client at the gateway": lambda: to_gateway(world, "POST", "/bank-b/transfer", bearer),
+    }
+    (call,) = (one for one in world.graph.calls if (one.caller.ref, one.callee.ref) == (CALLER, CALLEE))
+    if call.conditions.hours is None or is_open(call.conditions.hours, datetime.now(UTC)):
+        good[f"{CALLER} to {CALLEE}"] = lambda: as_workload(CALLER, "POST", "/transfer", token=True)(world, tokens)
+    for what, send in good.items():
+        World.wait(f"{what}, which is allowed, to be answered", partial(_is_answered, send), _ANSWER_SECONDS)
+
+
+def _is_answered(send: Callable[[], Sent]) -> bool:
+    return send().answer.is_allowed
