@@ -4,6 +4,7 @@ None exists after installation. While it is made Keycloak stands still; nobody s
 the sandbox's folder until it is removed, so that a proof that was killed leaves nothing that the next one does not remove.
 """
 
+import atexit
 import contextlib
 import fcntl
 import http.client
@@ -140,6 +141,7 @@ class Administrator:
             msg = f"no port-forward to {pod}: {line.strip()}"
             raise ProofError(msg)
         self._port = int(found.group(1))
+        atexit.register(self.close)
 
     def _make(self) -> None:
         name, password = f"{MARK}{secrets.token_hex(4)}", secrets.token_urlsafe(24)
