@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["ATTACKS", "SWITCHES", "run"]
 
 ATTACKS: Final[tuple[Planned, ...]] = (
+    # the first of these waits for kubelets, so it begins first
+    *runtime.ATTACKS,
     *wire.ATTACKS,
     *identity.ATTACKS,
     *path.ATTACKS,
@@ -22,7 +24,6 @@ ATTACKS: Final[tuple[Planned, ...]] = (
     *admission.ATTACKS,
     *secrets.ATTACKS,
     *egress.ATTACKS,
-    *runtime.ATTACKS,
 )
 """All of them; a family's own are in the module of its name."""
 SWITCHES: Final[tuple[Switch, ...]] = (*mesh.SWITCHES, *admission.SWITCHES, *secrets.SWITCHES, *egress.SWITCHES)
