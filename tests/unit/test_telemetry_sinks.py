@@ -1,5 +1,7 @@
 """What the telemetry's roles may do on AWS: the gateway writes to its sinks, the reader reads two log groups; nothing else."""
 
+import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +26,15 @@ ACTIONS = {
     "s3": {"s3:PutObject", "kms:GenerateDataKey"},
     "firehose": {"kinesis:PutRecords", "kinesis:DescribeStreamSummary", "kms:GenerateDataKey"},
 }
+
+
+@pytest.fixture(autouse=True)
+def a_loop() -> Iterator[None]:
+    """An output belongs to a loop; a suite that ran one before leaves none behind."""
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        yield
+    asyncio.set_event_loop(None)
 
 
 def document(*kinds: str) -> dict[str, Any] | None:
