@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from base64 import b64decode, urlsafe_b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +13,15 @@ import pytest
 from components.graph.model import Graph
 from components.settings import load_file
 from sandbox.proof import responder
-from sandbox.proof.attacks import admission, egress, runtime, secrets
+from sandbox.proof.attacks import admission, egress, runtime, secrets, stolen
 from sandbox.proof.attacks.apiserver import Said, attempted, groups
 from sandbox.proof.attacks.stores import Told
 from sandbox.proof.attacks.weakened import AROUND_THE_PROXY, WEAKNESSES, Weakness
 from sandbox.proof.refusals import LAYERS
-from sandbox.proof.world import ProofError
+from sandbox.proof.world import SIDECAR, Pod, ProofError
 from tests.support.program import ROOT
 
-ATTACKS = (*admission.ATTACKS, *secrets.ATTACKS, *egress.ATTACKS, *runtime.ATTACKS)
+ATTACKS = (*admission.ATTACKS, *secrets.ATTACKS, *stolen.ATTACKS, *egress.ATTACKS, *runtime.ATTACKS)
 REGION = "eu-west-1"
 
 
@@ -185,3 +186,20 @@ def test_the_events_workload_is_at_high_risk(graph: Graph):
     made = json.loads(json.dumps(runtime.event(Region, graph.workloads[runtime.CALLER], "p")))
     assert responder.risk(made) == "high"
     assert responder.caller(made, graph, REGION).endswith("/ns/bank-a/sa/trans-ms")
+
+
+def test_a_pod_whose_application_has_a_token_of_its_own_proves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(stolen, "Path", lambda text: tmp_path / text.strip("/"))
+    names = {"region": REGION, "namespace": "bank-a", "name": "p", "node": "n", "address": "", "labels": {}, "ready": True}
+    attacked = Pod(processes={"api-ms": 1, SIDECAR: 2}, **names)
+    with pytest.raises(ProofError, match="no token to steal"):
+        stolen._stolen(attacked)
+    proxys = tmp_path / "proc/2/root/var/run/secrets/tokens/istio-token"
+    proxys.parent.mkdir(parents=True)
+    proxys.write_text("a.b.c\n")
+    assert stolen._stolen(attacked) == "a.b.c"
+    own = tmp_path / "proc/1/root/var/run/secrets/kubernetes.io/serviceaccount/token"
+    own.parent.mkdir(parents=True)
+    own.write_text("d.e.f")
+    with pytest.raises(ProofError, match="has a token of the API server"):
+        stolen._stolen(attacked)

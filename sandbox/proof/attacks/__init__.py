@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from sandbox.proof.attacks import admission, egress, identity, limits, mesh, path, runtime, secrets, token, wire
+from sandbox.proof.attacks import admission, egress, identity, limits, mesh, path, runtime, secrets, stolen, token, wire
 from sandbox.proof.attacks.ground import answered
 from sandbox.proof.attacks.registry import Planned, Progress, Switch, perform
 from sandbox.proof.results import Attack
@@ -23,6 +23,7 @@ ATTACKS: Final[tuple[Planned, ...]] = (
     *limits.ATTACKS,
     *admission.ATTACKS,
     *secrets.ATTACKS,
+    *stolen.ATTACKS,
     *egress.ATTACKS,
 )
 """All of them; a family's own are in the module of its name."""
