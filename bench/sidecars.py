@@ -7,15 +7,13 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from sandbox.local.host import CGROUPS, unified
+from bench.control_groups import group_mib
 from sandbox.proof.world import SIDECAR, Pod, ProofError, World
 
 DUMP: Final = "config_dump?include_eds"
 _AGENT: Final = "/usr/local/bin/pilot-agent"
-_MIB: Final = 2**20
 _TYPES: Final = "type.googleapis.com/envoy.admin.v3."
 
 
@@ -86,30 +84,7 @@ def admin(world: World, pod: Pod, path: str) -> str:
     return done.stdout
 
 
-def control_group(process: int, controller: str) -> Path:
-    """Where a controller's figures of a process are.
-
-    Raises:
-        ProofError: it is in no group of that controller.
-    """
-    for line in Path(f"/proc/{process}/cgroup").read_text(encoding="utf-8").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if unified():
-            return CGROUPS / path.lstrip("/")
-        if controller in controllers.split(","):
-            return CGROUPS / controller / path.lstrip("/")
-    msg = f"process {process} is in no control group of {controller}"
-    raise ProofError(msg)
-
-
-def own_mib(process: int) -> float:
-    """Memory of their own that the processes of a container hold."""
-    text = (control_group(process, "memory") / "memory.stat").read_text(encoding="utf-8")
-    figures = dict(line.split() for line in text.splitlines())
-    return int(figures["anon" if unified() else "rss"]) / _MIB
-
-
 def running(world: World, tenants: Sequence[str]) -> list[Size]:
     """Every sidecar of the tenants' pods, in every region."""
     pods = [pod for region in sorted(world.clusters) for tenant in tenants for pod in world.pods(region, tenant)]
-    return [size(admin(world, pod, DUMP), own_mib(pod.processes[SIDECAR])) for pod in pods if SIDECAR in pod.processes]
+    return [size(admin(world, pod, DUMP), group_mib(pod.processes[SIDECAR])) for pod in pods if SIDECAR in pod.processes]

