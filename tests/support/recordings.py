@@ -36,8 +36,8 @@ READ = (
     "tests/support/recordings.py",
 )
 """Files and folders of what a recording is made of and with."""
-OWN = (".venv", ".git", "build", "tests")
-"""Packages are known by their versions, what is written here is this module's, and a test is read for a traceback's lines."""
+OWN = (".venv", ".git", "build", "tests", "docs/generate.py", "docs/reference_pages.py")
+"""Packages are known by their versions, what is written here is this module's, and who asks is read for a traceback's lines."""
 KEPT = 2
 """States of the tree whose recordings stay."""
 
