@@ -62,23 +62,24 @@ def _signal(numbers: list[int], which: signal.Signals) -> None:
             os.kill(number, which)
 
 
-def await_again(world: World, pod: Pod, container: str) -> float:
-    """Returns when a container that was killed runs again, with the moment since which it does.
+def await_again(world: World, pod: Pod, container: str, killed: float) -> float:
+    """Returns when a container that was killed at this moment runs again, with the moment since which it does.
 
     Raises:
         ProofError: not within two minutes.
     """
-    found: list[int] = []
+    found: list[float] = []
 
     def runs() -> bool:
         for one in world.pods(pod.region, pod.namespace):
-            process = one.processes.get(container)
-            if one.name == pod.name and process not in (None, pod.processes[container]):
-                found.append(process)
+            if one.name == pod.name and container in one.processes:
+                # one that is about to end may still be listed
+                with contextlib.suppress(ProofError):
+                    found.extend(moment for moment in (begun(one.processes[container]),) if moment > killed)
         return bool(found)
 
     world.wait(f"{pod}: {container} runs again", runs, _READY_SECONDS)
-    return begun(found[0])
+    return found[0]
 
 
 def begun(process: int, table: Path = Path("/proc")) -> float:

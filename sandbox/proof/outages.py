@@ -234,7 +234,7 @@ def _outage(world: World, tokens: "Tokens", fault: Fault, progress: Progress) ->
                 returned = time.time()
         else:
             faults.kill(pod, fault.container)
-            returned = faults.await_again(world, pod, fault.container)
+            returned = faults.await_again(world, pod, fault.container, began)
         trouble = _settled(load, returned)
         faults.await_ready(world, pod)
     if fault.after:

@@ -276,6 +276,19 @@ def test_a_process_began_when_it_was_started() -> None:
         assert faults.begun(process.pid) == pytest.approx(before, abs=0.5)
 
 
+def test_a_container_runs_again_only_by_a_process_begun_after_it_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pod = Pod(region="r", namespace="n", name="a", node="n", address="", labels={}, processes={"opa": 1}, ready=True)
+    others = iter([replace(pod, processes=found) for found in ({"opa": 1}, {"opa": 2}, {}, {"opa": 3})])
+
+    class Listed(Local):
+        def pods(self, region: str, namespace: str, **labels: str) -> list[Pod]:
+            assert (region, namespace, labels) == ("r", "n", {})
+            return [replace(pod, name="another", processes={"opa": 9}), next(others)]
+
+    monkeypatch.setattr(faults, "begun", {1: 10.0, 2: 11.0, 3: 21.0, 9: 30.0}.__getitem__)
+    assert faults.await_again(Listed(Path("/nothing")), pod, "opa", 20.0) == 21.0
+
+
 def test_a_sample_fits_the_settings_pattern() -> None:
     assert sample("/accounts/{id}") == "/accounts/7"
     assert sample("/settlements/*") == "/settlements/7"
