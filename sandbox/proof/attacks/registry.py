@@ -25,7 +25,8 @@ _AT_ONCE: Final = 4
 _FLUSH_SECONDS: Final = 13.0
 """Envoy writes its log out when ten seconds have passed at the latest."""
 _TICK_SECONDS: Final = 1.0
-_TRIES: Final = 3
+_DRAIN_SECONDS: Final = 60.0
+"""Envoy ends connections that are judged by an old configuration one by one, within 45 seconds."""
 _SELF: Final = "the proof"
 _PASSING: Final = (ProofError, ServerError, OSError, ValueError)
 """What an attack may fail with for a reason of its own: it is then one that nothing was seen to stop."""
@@ -149,14 +150,15 @@ def grouped(
 def _again(
     group: Sequence[Planned], switch: Switch, world: World, tokens: "Tokens", progress: Progress
 ) -> list[tuple[Planned, Attempt]]:
-    """Without a layer. Between proxies a connection from before is judged by the layer until it is drained: then once more."""
-    made, open_ones = {}, list(group)
-    for _ in range(_TRIES):
+    """Without a layer. Between proxies a connection from before is judged by the layer until it is drained: then again."""
+    made, open_ones, deadline = {}, list(group), time.monotonic() + _DRAIN_SECONDS
+    while True:
         for one, attempt in _make(open_ones, switch.name, world, tokens, progress):
             made[one.key] = attempt
         open_ones = [one for one in group if made[one.key].by == switch.layer and not switch.part]
-        if not open_ones:
+        if not open_ones or time.monotonic() > deadline:
             break
+        time.sleep(_TICK_SECONDS)
     for one in open_ones:
         seen = made[one.key].evidence
         still = Evidence(source=seen.source, words=f"{switch.layer} was not off: {seen.words}")
