@@ -17,6 +17,12 @@ from sandbox.proof.world import Answer, Pod, ProofError
 SEEN = Evidence(source="test", words="words")
 
 
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch):
+    monkeypatch.setattr(registry, "_DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(registry, "_TICK_SECONDS", 0.0)
+
+
 def stopped(by):
     return Attempted(stopped=bool(by), by=by, evidence=SEEN)
 
@@ -86,16 +92,14 @@ def test_what_another_layer_stopped_does_not_hold_and_is_not_made_again():
     assert len(made.attempts) == 1
 
 
-def test_a_layer_that_still_answers_was_not_off(monkeypatch):
+def test_a_layer_that_still_answers_was_not_off():
     layers = Layers()
-    monkeypatch.setattr(registry, "_DRAIN_SECONDS", 0.0)
     (made,) = performed([planned("one", lambda _world, _tokens: stopped("opa"))], [layers.switch("opa")])
     assert not made.holds
     assert "was not off" in made.attempts[1].evidence.words
 
 
-def test_a_connection_from_before_is_given_another_try(monkeypatch):
-    monkeypatch.setattr(registry, "_TICK_SECONDS", 0.0)
+def test_a_connection_from_before_is_given_another_try():
     layers, answers = Layers(), iter(["opa", "opa", "mesh-authorization"])
     (made,) = performed([planned("one", lambda _world, _tokens: stopped(next(answers)))], [layers.switch("opa")])
     assert made.attempts[1].by == "mesh-authorization"
