@@ -67,9 +67,11 @@ def no_pod_without_proxy(world: World, region: str) -> Sequence[Sight]:
 
 
 def no_transfer_is_missing(world: World, region: str, outcomes: Sequence[Outcome]) -> Sequence[Sight]:
-    """Every transfer that was confirmed stands in the ledger."""
-    confirmed = {int(one.answer.json()["result"]["id"]) for one in outcomes if one.stream == _TRANSFER and one.answered}
-    tenant = call_of(world, _TRANSFER).callee.tenant
+    """Every transfer that the region's own service confirmed stands in the region's ledger."""
+    callee = call_of(world, _TRANSFER).callee
+    here, tenant = f"spiffe://{world.graph.principal(callee, region)}", callee.tenant
+    answers = [one.answer.json() for one in outcomes if one.stream == _TRANSFER and one.answered]
+    confirmed = {int(one["result"]["id"]) for one in answers if one["identity"] == here}
     pod = next(iter(world.pods(region, tenant, **{"cnpg.io/cluster": _DATABASE})))
     listed = ",".join(str(number) for number in sorted(confirmed))
     question = f"SELECT json_agg(id) FROM transfers WHERE id = ANY('{{{listed}}}'::bigint[])"  # noqa: S608 - numbers
