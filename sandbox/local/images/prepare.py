@@ -5,12 +5,14 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sandbox.local.images.oci import key, write
 from sandbox.local.images.parts import Progress, Tool
+from sandbox.local.images.store import unused
 from sandbox.local.images.table import IMAGES, PATTERNS
 from sandbox.toolchain import ToolError, cache_root
 
@@ -36,9 +38,10 @@ def prepare(names: Iterable[str], progress: Progress) -> dict[str, Path]:
         target = cache_root() / "images" / name / f"{key(files, image.settings)}.tar"
         if not target.is_file():
             progress(f"writing the image {name}")
-            for old in target.parent.glob("*.tar"):
-                old.unlink()  # of another version: a running node has its own copy
+            for old in unused(target.parent.glob("*.tar")):
+                old.unlink()  # of another version, and no running node's
             write(target, files, image.settings)
+        os.utime(target)
         made[name] = target
     return made
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -46,14 +46,18 @@ def store(archives: Mapping[str, Path], progress: Progress) -> Path:
     made = cache_root() / "images" / ".store" / key
     if not made.is_dir():
         made.parent.mkdir(parents=True, exist_ok=True)
-        for old in made.parent.iterdir():
-            if time.time() - old.stat().st_mtime > _KEPT_SECONDS:
-                shutil.rmtree(old, ignore_errors=True)  # a running node has links of its own to their files
+        for old in unused(made.parent.iterdir()):
+            shutil.rmtree(old, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
             _fill(Path(scratch), archives, progress)
             (Path(scratch) / "root").replace(made)
     os.utime(made)
     return made
+
+
+def unused(paths: Iterable[Path]) -> list[Path]:
+    """Those of the cache's entries that nobody has used for a day; who uses one touches it."""
+    return [path for path in paths if time.time() - path.stat().st_mtime > _KEPT_SECONDS]
 
 
 def copy(made: Path, target: Path) -> None:
