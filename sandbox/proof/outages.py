@@ -235,8 +235,8 @@ def _outage(world: World, tokens: "Tokens", fault: Fault, progress: Progress) ->
         else:
             faults.kill(pod, fault.container)
             returned = faults.await_again(world, pod, fault.container, began)
-        trouble = _settled(load, returned)
         faults.await_ready(world, pod)
+        trouble = _settled(load, time.time())
     if fault.after:
         looked += tuple(fault.after(world, fault.region, load.outcomes()))
     seen = Seen(outcomes=load.outcomes(), began=began, returned=returned, looked=looked, trouble=trouble)

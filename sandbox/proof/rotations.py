@@ -252,13 +252,17 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
     streams = busy(world, tokens, region, call.key)
     names = {one.name for one in streams if one.authorised}
 
+    here = f"spiffe://{world.graph.principal(call.callee, region)}"
+
     def users() -> set[str]:
         found = (one.answer.json() for one in load.outcomes() if one.stream in names and one.answered)
-        return {str(one["result"]["database_user"]) for one in found}
+        return {str(one["result"]["database_user"]) for one in found if one["identity"] == here}
 
     def enough() -> bool:
-        progress(f"credentials of {call.callee.ref}: {len(users())} were used")
-        return len(users()) >= _DIFFERENT
+        time.sleep(_LOOK_SECONDS)
+        known = len(users())
+        progress(f"credentials of {call.callee.ref}: {known} were used")
+        return known >= _DIFFERENT
 
     with Load(world, streams) as load:
         began, trouble = time.time(), ""
