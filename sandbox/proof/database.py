@@ -95,8 +95,8 @@ class Credentials:
         return (Evidence(source="PostgreSQL", words=words),)
 
     @contextmanager
-    def joined(self) -> Iterator[tuple[Evidence, ...]]:
-        """One more pod of the service, whose credential is of now; what was seen of it."""
+    def joined(self) -> Iterator[tuple[Pod, Evidence]]:
+        """One more pod of the service, whose credential is of now."""
         before = faults.replicas(self._world, self._region, self._workload)
         known = {one.name for one in self._pods()}
         faults.scale(self._world, self._region, self._workload, before + 1)
@@ -105,7 +105,7 @@ class Credentials:
             pod = self._new(known)[0]
             self._first_short = self._current(pod)
             words = f"{self._first_short} for {pod}, ready after {took:.1f} s"
-            yield (Evidence(source="Vault's agent", words=words),)
+            yield pod, Evidence(source="Vault's agent", words=words)
         finally:
             faults.scale(self._world, self._region, self._workload, before)
             self._world.wait("as many pods as before", lambda: len(self._pods()) == before, _PATIENCE_SECONDS)

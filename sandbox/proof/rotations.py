@@ -18,7 +18,7 @@ from sandbox.proof.credentials import Authority, caller_certificate, held, shown
 from sandbox.proof.database import Credentials
 from sandbox.proof.load import Load, Outcome
 from sandbox.proof.results import Evidence, Rotation
-from sandbox.proof.traffic import CALLS, busy, call_of, everyday, sample
+from sandbox.proof.traffic import CALLS, busy, call_of, everyday, sample, straight
 from sandbox.proof.world import Pod, ProofError, World
 
 if TYPE_CHECKING:
@@ -250,12 +250,15 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
     region, call = world.home_region, call_of(world, "bank-a-api-to-bank-b-trans")
     credentials = Credentials(world, region, call.callee)
     streams = busy(world, tokens, region, call.key)
-    names = {one.name for one in streams if one.authorised}
+    more: list[Load] = []
 
     here = f"spiffe://{world.graph.principal(call.callee, region)}"
 
+    def outcomes() -> tuple[Outcome, ...]:
+        return tuple(one for each in (load, *more) for one in each.outcomes())
+
     def users() -> set[str]:
-        found = (one.answer.json() for one in load.outcomes() if one.stream in names and one.answered)
+        found = (one.answer.json() for one in outcomes() if one.answered)
         return {str(one["result"]["database_user"]) for one in found if one["identity"] == here}
 
     def enough() -> bool:
@@ -269,10 +272,13 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         steps: tuple[Evidence, ...] = ()
         try:
             steps = credentials.renew_root()
-            with credentials.short_lived(), credentials.joined() as joined:
-                steps = (*steps, *joined)
-                world.wait("three credentials were used", enough, _MOST_SECONDS)
-                steps = (*steps, *credentials.await_end(_MOST_SECONDS))
+            with credentials.short_lived(), credentials.joined() as (pod, seen):
+                steps = (*steps, seen)
+                with Load(world, [straight(world, tokens, region, call.key, pod)]) as added:
+                    more.append(added)
+                    world.wait("three credentials were used", enough, _MOST_SECONDS)
+                    steps = (*steps, *credentials.await_end(_MOST_SECONDS))
+                    added.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
         except ProofError as error:
             trouble = str(error)
         load.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
@@ -282,7 +288,7 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         subject=f"{call.callee.tenant}'s database: Vault's certificate and the credential of {call.callee.ref}",
         began=began,
         ended=ended,
-        outcomes=load.outcomes(),
+        outcomes=outcomes(),
         changes=len(users()),
         evidence=(*steps, used),
         trouble=trouble,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from components.graph.model import Call, Route
 from sandbox.local import cloud
 from sandbox.proof.load import Stream
-from sandbox.proof.world import MESH_USER, World
+from sandbox.proof.world import MESH_USER, Pod, World
 
 if TYPE_CHECKING:
     from sandbox.proof.tokens import Tokens
@@ -99,6 +99,14 @@ def busy(world: World, tokens: "Tokens", region: str, key: str) -> tuple[Stream,
         *(replace(one, name=f"{key} {number}", every=_OFTEN_SECONDS) for number in range(_CALLERS)),
         *forbidden(world, region),
     )
+
+
+def straight(world: World, tokens: "Tokens", region: str, key: str, callee: Pod) -> Stream:
+    """A call to one pod of the callee, by a handshake with the caller's identity: the mesh prefers pods of the caller's zone."""
+    call, one = call_of(world, key), allowed(world, tokens, region, key)
+    url = f"https://{callee.address}:{call.callee.port}{sample(call.operations[0].paths[0])}"
+    flags = (*one.flags, "-svid", "-any-server")
+    return replace(one, name=f"{key} at {callee.name}", url=url, flags=flags, user=MESH_USER, every=_OFTEN_SECONDS)
 
 
 def from_outside(world: World, tokens: "Tokens", region: str) -> tuple[Stream, ...]:
