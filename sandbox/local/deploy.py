@@ -79,8 +79,9 @@ class UnderWay:
         return [f"{urn}\t{began:.1f}\t{'' if took is None else f'{took:.1f}'}" for urn, (began, took) in ordered]
 
     def __str__(self) -> str:
-        # components are under way as long as their children
-        waiting = [urn for urn in self._since if "zerotrust:" not in urn.split("::")[2].rpartition("$")[2]]
+        # the stack and its components are under way as long as their children
+        kinds = {urn: urn.split("::")[2].rpartition("$")[2] for urn in self._since}
+        waiting = [urn for urn, kind in kinds.items() if not kind.startswith(("zerotrust:", "pulumi:"))]
         first = waiting[0].rpartition("::")[2] if waiting else ""
         others = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         return f"{self.done} resources" + (f", under way {first}{others}" if first else "")
