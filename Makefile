@@ -16,7 +16,7 @@ PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview sandbox sandbox-down render policy test test-fast test-sandbox test-vault lint format bench bench-tenants bench-redaction lock docs ledger charts clean
+.PHONY: help setup preview sandbox sandbox-down prove render policy test test-fast test-sandbox test-proof test-vault lint format bench bench-datapath bench-tenants bench-redaction lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ sandbox: $(READY) ## Two regions of the platform on this machine, as root on Lin
 sandbox-down: $(READY) ## End the sandbox; nothing of it is left
 	@$(PY) -m sandbox.local down
 
+prove: $(READY) ## What the running sandbox does: calls, attacks, outages, rotations; writes build/proof/proof.{json,html}
+	@$(PY) -m sandbox.proof $(if $(ONLY),--only $(ONLY))
+
 render: $(READY) ## Write every Kubernetes object of STACK to build/manifests
 	@$(PY) -m sandbox.render --stack $(STACK) --project $(PROJECT)
 
@@ -55,7 +58,10 @@ test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.p
 test-sandbox: $(READY) ## The sandbox's own suites, as root on Linux; what they run is built once
 	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.local.nodes import PROGRAMS; print(*PROGRAMS)') \
 		app helm pause spire-agent spire-oidc spire-server valkey-front > /dev/null
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile tests/sandbox
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile tests/sandbox --ignore tests/sandbox/test_proof.py
+
+test-proof: $(READY) ## The platform started, proven and ended, as root on Linux; ends a sandbox that runs
+	@$(PY) -m pytest tests/sandbox/test_proof.py
 
 test-vault: $(READY) ## The suites of Vault's server on HashiCorp's own, built once (ten minutes); make test asks OpenBao
 	@$(PY) -m sandbox.toolchain vault > /dev/null
@@ -74,6 +80,9 @@ format: $(READY) ## Format the code
 
 bench: $(READY) ## Measure preview against its floor; writes build/bench/bench.json
 	@$(PY) -m bench.preview
+
+bench-datapath: $(READY) ## Measure a call through the running sandbox against a bare Envoy; writes build/bench/datapath.json
+	@$(PY) -m bench.datapath
 
 bench-tenants: $(READY) ## Measure what a tenant costs at 2, 20 and 200 of them; writes build/bench/tenants.json (an hour; ARGS=--compile-only)
 	@$(PY) -m bench.tenants $(ARGS)
