@@ -33,7 +33,7 @@ from sandbox.vault_apply import TABLE, ApplyError, Call, calls_of, home_of
 SEAL: Final = "vault-seal"
 POD: Final = "vault-0"
 _PAUSE_SECONDS: Final = 1.0
-_PATIENCE_SECONDS: Final = 120.0
+_PATIENCE_SECONDS: Final = 300.0
 _BAD, _MISSING = 400, 404
 _SOON: Final = re.compile(
     r"connection refused|no such host|no route|timeout|EOF|not active|standby|sealed|dial tcp", re.IGNORECASE
