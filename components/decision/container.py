@@ -37,8 +37,6 @@ def opa_arguments(workload: str) -> list[str]:
         "--authorization=basic",
         "--disable-telemetry",
         "--log-format=json",
-        # of requests to it the probes' alone would be written, twice each; decisions have a log of their own, whatever the level
-        "--log-level=error",
         "--watch",
         # the folders of ConfigMaps hold every file a second time, below hidden names
         "--ignore=.*",
