@@ -26,6 +26,8 @@ RESPONDER: Final = "risk-responder"
 VERIFIED_CLAIMS: Final = "envoy.filters.http.jwt_authn"
 """The metadata namespace where Envoy's JWT filter leaves what it verified, below Istio's key `payload`."""
 _EXT_AUTHZ: Final = "envoy.filters.http.ext_authz"
+AFTER_OTHERS: Final = 10
+"""Priority of the patches: what others insert before the router stands before the question."""
 _ROUTER: Final = "envoy.filters.http.router"
 _FILES: Final = Path(__file__).parent / "files"
 
@@ -78,7 +80,7 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:  # noqa: 
     ]
     name = "verified-claims-for-opa"
     kind = "networking.istio.io/v1alpha3", "EnvoyFilter"
-    return (manifest(*kind, name, namespace=MESH_NAMESPACE, spec={"configPatches": patches}),)
+    return (manifest(*kind, name, namespace=MESH_NAMESPACE, spec={"priority": AFTER_OTHERS, "configPatches": patches}),)
 
 
 def authorizer_filter() -> dict[str, Any]:

@@ -4,6 +4,7 @@ may be that small.
 Not proven: that it runs; that is the sandbox's own to show.
 """
 
+import copy
 import ipaddress
 from typing import Any
 
@@ -40,11 +41,19 @@ def names(stack: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     return {tenant: {kind: sorted(one.get(kind, {})) for kind in kinds} for tenant, one in stack["tenants"].items()}
 
 
+def at_any_hour(access: dict[str, Any]) -> dict[str, Any]:
+    """The same edges without their hours: the sandbox's proof holds whenever it is made."""
+    made = copy.deepcopy(access)
+    hours = [call["conditions"].pop("hours") for call in made["calls"].values() if "hours" in call.get("conditions", {})]
+    assert hours
+    return made
+
+
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_tenants_and_who_may_call_what_are_those_of_the_other_stacks(stack):
     other = stack_settings(stack)
     assert names(LOCAL) == names(other)
-    assert LOCAL["access"] == other["access"]
+    assert LOCAL["access"] == at_any_hour(other["access"])
 
 
 def test_it_has_the_keys_of_dev():

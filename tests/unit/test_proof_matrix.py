@@ -100,7 +100,8 @@ def test_hours_are_from_the_first_minute_to_the_one_before_the_end(start: str, e
 
 
 def test_what_is_lacking_has_its_name() -> None:
-    conditions = next(call for call in GRAPH.calls if call.key == "bank-a-api-to-bank-b-trans").conditions
+    of_call = next(call for call in GRAPH.calls if call.key == "bank-a-api-to-bank-b-trans").conditions
+    conditions = of_call.model_copy(update={"hours": HoursSettings(start="05:00", end="23:00")})
     night = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
     assert unmet(conditions, TRANSFER, NOON) == ()
     assert unmet(conditions, replace(TRANSFER, scopes=None), NOON) == ("token", "scope")
