@@ -13,7 +13,16 @@ from typing import Any, Final
 
 from components.decision.data import workload_data
 from components.graph.model import Graph
-from components.graph.names import MESH_NAMESPACE, OPA_BODY_BYTES, OPA_HOST, OPA_PORT, OPA_TIMEOUT, SERVICE_LABEL, TENANT_LABEL
+from components.graph.names import (
+    MESH_NAMESPACE,
+    OPA_BODY_BYTES,
+    OPA_HOST,
+    OPA_PORT,
+    OPA_PROVIDER,
+    OPA_TIMEOUT,
+    SERVICE_LABEL,
+    TENANT_LABEL,
+)
 from components.manifests import Manifest, manifest
 
 RULES_CONFIG_MAP: Final = "opa-policy"
@@ -101,7 +110,7 @@ def authorizer_filter() -> dict[str, Any]:
             "filter_enabled_metadata": {
                 "filter": "envoy.filters.http.rbac",
                 "path": [mark],
-                "value": {"string_match": {"prefix": "istio-ext-authz-opa"}},
+                "value": {"string_match": {"prefix": f"istio-ext-authz-{OPA_PROVIDER}"}},
             },
         },
     }

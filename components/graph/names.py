@@ -50,6 +50,8 @@ OPA_PORT: Final = 9191
 """ext_authz of the pod's own OPA, on loopback only."""
 OPA_HOST: Final = "opa-ext-authz.internal"
 """The name that stands for the pod's own OPA on loopback."""
+OPA_PROVIDER: Final = "opa"
+"""The mesh's name for it: of its extension provider, and in the marks that Istio's rules leave for it."""
 OPA_TIMEOUT: Final = "0.5s"
 OPA_BODY_BYTES: Final = 8192
 """As much of a request's body as the decision sees; the web ACL admits no larger one from outside."""

@@ -13,6 +13,7 @@ from components.graph.names import (
     EGRESS,
     GATEWAYS,
     INGRESS,
+    OPA_PROVIDER,
     RATE_LIMIT_NAMESPACE,
     RATE_LIMIT_SERVICE,
 )
@@ -20,8 +21,6 @@ from components.manifests import Manifest
 from components.mesh.kinds import gateway_pods, istio, pods, unique
 from components.mesh.operations import rule_operations
 
-OPA_PROVIDER: Final = "opa"
-"""The external authorizer, as the mesh configuration defines it."""
 OTHER_TOKEN_KINDS: Final = ("ID", "Logout", "Offline", "Refresh")
 """`typ` of Keycloak's other tokens; an access token has `Bearer` or, from another issuer, none."""
 RATE_LIMIT_CALL: Final = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"

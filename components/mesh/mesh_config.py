@@ -7,8 +7,15 @@ without a word, so a test holds every key to the published definition.
 from typing import Any
 
 from components.graph.model import Graph
-from components.graph.names import MESH_NAMESPACE, OPA_BODY_BYTES, OPA_HOST, OPA_PORT, OPA_TIMEOUT, SPIRE_SOCKET_FILE
-from components.mesh.authorization import OPA_PROVIDER
+from components.graph.names import (
+    MESH_NAMESPACE,
+    OPA_BODY_BYTES,
+    OPA_HOST,
+    OPA_PORT,
+    OPA_PROVIDER,
+    OPA_TIMEOUT,
+    SPIRE_SOCKET_FILE,
+)
 from components.mesh.scope import REGISTRY_ONLY
 from components.mesh.telemetry import access_log_provider, trace_provider
 

@@ -74,7 +74,7 @@ def ceremony(cluster: Cluster, home: Path) -> Iterator[None]:
     """Makes the seal's key, and initialises the first server as soon as it answers; ends when that is done.
 
     Raises:
-        ServerError: when the key cannot be stored, or the server is not initialised two minutes after the caller's work.
+        ServerError: when the key cannot be stored, or the server is not initialised five minutes after the caller's work.
     """
     about = {"name": SEAL, "namespace": VAULT_NAMESPACE}
     if cluster.get("v1", "Secret", VAULT_NAMESPACE, SEAL) is None:

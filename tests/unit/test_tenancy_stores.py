@@ -115,6 +115,13 @@ def test_every_secret_a_store_or_a_pod_names_is_one_that_a_certificate_fills():
         assert (tenant == "shared") is (not named)
 
 
+def test_the_key_that_java_reads_is_pkcs_8_and_no_other_is_changed_for_it():
+    keys = {der: postgres_client(PLATFORM, der=der)["spec"] for der in (True, False)}
+    assert keys[True]["additionalOutputFormats"] == [{"type": "DER"}]
+    assert keys[True]["privateKey"] == {**keys[False]["privateKey"], "encoding": "PKCS8"}
+    assert "encoding" not in keys[False]["privateKey"]
+
+
 def test_the_servers_certificate_has_every_name_that_clients_are_told():
     graph = graph_of(changed("dev"))
     for edge in graph.data:
