@@ -34,8 +34,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "PILOT_SCOPE_GATEWAY_TO_NAMESPACE": "true",
     # Keys of token issuers are never fetched from the node itself or from AWS's metadata and credential addresses.
     "BLOCKED_CIDRS_IN_JWKS_URIS": "127.0.0.0/8,169.254.0.0/16,::1/128,fe80::/10,fd00:ec2::/32",
-    # The interval is also the most that failed fetches back off to, and they get there within seconds. With Istio's twenty
-    # minutes a region that started before the issuer refuses every token for as long, and every token of a new key.
+    # With Istio's twenty minutes every token of an issuer's new key is refused for as long.
     "PILOT_JWT_PUB_KEY_REFRESH_INTERVAL": "1m",
     # Its gateways would be pods without SPIRE's socket, made by whoever may create a Gateway.
     "PILOT_ENABLE_GATEWAY_API": "false",
@@ -106,6 +105,9 @@ def istiod_values(identity: MeshIdentity, mesh_config: Mapping[str, Any], replic
         "autoscaleMax": 2 * replicas,
         "pdb": {"minAvailable": replicas - 1},
         "rollingMaxUnavailable": "0%",
+        # Keys that istiod never had are fetched only while it configures a proxy; a failure is forgotten within seconds. With
+        # Istio's half hour a region that is quiet after it started without the issuer refuses every token for as long.
+        "keepaliveMaxServerConnectionAge": "2m",
         "topologySpreadConstraints": spread_over_zones({"app": "istiod"}),
         "resources": pod_resources("500m", "2Gi", memory_limit="4Gi"),
         "seccompProfile": {"type": "RuntimeDefault"},

@@ -21,6 +21,7 @@ from sandbox.proof.report.tables import Names
 from sandbox.proof.report.terminal import show_all
 from sandbox.proof.results import PARTS, Proof
 from sandbox.proof.tokens import Tokens
+from sandbox.proof.traffic import wait_for_keys
 from sandbox.proof.world import ProofError, World
 from sandbox.toolchain import ROOT
 
@@ -32,6 +33,7 @@ _FILE_WIDTH: Final = 160
 def parts(world: World, stack: ExitStack) -> Mapping[str, Part]:
     """Every part of the proof, by the name of its field."""
     tokens = stack.enter_context(Tokens(world))
+    wait_for_keys(world, tokens)
     return {
         "steps": lambda _said: lifecycle.steps(world, tokens),
         "cells": lambda said: matrix.cells(world, tokens, said),

@@ -67,14 +67,16 @@ class Load:
     Args:
         world: the running sandbox.
         streams: names are unique.
+        steady_seconds: after how long at most they must be steady: each authorised one answered, each other refused.
 
     Raises:
-        ProofError: on entering, when they are not steady within half a minute: each authorised one answered, each other refused.
+        ProofError: on entering, when they are not steady in time.
     """
 
-    def __init__(self, world: World, streams: Sequence[Stream]) -> None:
+    def __init__(self, world: World, streams: Sequence[Stream], *, steady_seconds: float = _STEADY_SECONDS) -> None:
         self.streams = tuple(streams)
         self._world = world
+        self._steady_seconds = steady_seconds
         self._outcomes: list[Outcome] = []
         self._lock = threading.Lock()
         self._running: dict[str, subprocess.Popen[str]] = {}
@@ -88,7 +90,7 @@ class Load:
                 thread = threading.Thread(target=self._send, args=(stream,), daemon=True)
                 thread.start()
                 self._threads.append(thread)
-            self.wait_unbroken(time.time(), row=2, seconds=_STEADY_SECONDS)
+            self.wait_unbroken(time.time(), row=2, seconds=self._steady_seconds)
         except BaseException:
             self._end()
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from components.graph.model import Call, Route
 from sandbox.local import cloud
-from sandbox.proof.load import Stream
+from sandbox.proof.load import Load, Stream
 from sandbox.proof.world import MESH_USER, Pod, World
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ OTHER_PATH, WITHOUT_TOKEN, AROUND, OUTSIDE = "another path", "without a token", 
 AMOUNT: Final = 5
 _SELDOM_SECONDS, _OFTEN_SECONDS = 1.0, 0.4
 _CALLERS: Final = 3
+_KEYS_SECONDS: Final = 150.0
+"""Every two minutes at least a proxy is configured anew (components/mesh/istio.py), and then has a key that istiod missed."""
 _VARIABLE: Final = re.compile(r"\{[^}]*\}|\*")
 
 
@@ -51,6 +53,17 @@ def allowed(world: World, tokens: "Tokens", region: str, key: str) -> Stream:
         flags=_flags(call),
         token=partial(tokens.access_token, client, scopes) if scopes else None,
     )
+
+
+def wait_for_keys(world: World, tokens: "Tokens") -> None:
+    """Returns when every region honours the issuer's tokens: one that stood before the issuer has its keys later.
+
+    Raises:
+        ProofError: a region does not; with what it answers.
+    """
+    asking = (replace(allowed(world, tokens, region.code, CALLS[-1]), name=region.code) for region in world.plan.regions)
+    with Load(world, tuple(asking), steady_seconds=_KEYS_SECONDS):
+        pass
 
 
 def forbidden(world: World, region: str) -> tuple[Stream, ...]:

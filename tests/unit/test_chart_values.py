@@ -178,6 +178,7 @@ def test_the_platforms_pods_ask_for_the_nodes_that_the_system_groups_are():
         ("istiod", "env/ENABLE_NATIVE_SIDECARS", "true"),
         ("istiod", "env/PILOT_SCOPE_GATEWAY_TO_NAMESPACE", "true"),
         ("istiod", "env/PILOT_JWT_PUB_KEY_REFRESH_INTERVAL", "1m"),
+        ("istiod", "keepaliveMaxServerConnectionAge", "2m"),
         ("istiod", "sidecarInjectorWebhook/defaultTemplates", ["sidecar", "spire"]),
         ("istiod", "sidecarInjectorWebhook/enableNamespacesByDefault", False),
         ("istiod", "meshConfig/trustDomain", "eu-central-1.example.internal"),
