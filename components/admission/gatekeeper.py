@@ -3,7 +3,9 @@
 Its webhook is asked about the kinds that some control is about and about nothing else, in every namespace but two: kube-system,
 where a network plug-in or a DNS server that cannot start would lock the cluster, and Gatekeeper's own, where it must be able to
 start while it does not answer. The API server knows both by a name nobody can forge; no label opts a namespace out. There Pod
-Security and RBAC alone decide. Relies on: its namespace, nodes, the monitoring kinds.
+Security and RBAC alone decide. Its certificate is cert-manager's: its own rotation writes one into a secret that the pods have
+mounted empty, and looks for it at intervals that double, so that a first webhook answered after up to four minutes. Relies on:
+its namespace, nodes, that certificate, the monitoring kinds.
 """
 
 from collections.abc import Sequence
@@ -23,6 +25,9 @@ WEBHOOK_PORT: Final = 8443
 METRICS_PORT: Final = 8888
 CONTROLLER: Final = {"control-plane": "controller-manager"}
 AUDIT: Final = {"control-plane": "audit-controller"}
+SERVICE: Final = "gatekeeper-webhook-service"
+CERTIFICATE: Final = "gatekeeper-webhook-server"
+"""The webhook's certificate and its secret, from an authority of the namespace's own."""
 UNASKED: Final = (GATEKEEPER_NAMESPACE, SYSTEM_NAMESPACE)
 """Namespaces whose objects the webhook is not asked about; audit reports them all the same."""
 WEBHOOK_SECONDS: Final = 5
@@ -34,7 +39,7 @@ class GatekeeperArgs:
     """Gatekeeper of one cluster."""
 
     after: Sequence[pulumi.Resource]
-    """Gates the release itself: the namespace with its rules, nodes and DNS."""
+    """Gates the release itself: the namespace with its rules, the certificate, nodes and DNS."""
     replicas: int = REPLICAS
     """Pods that answer the webhook."""
 
@@ -49,6 +54,8 @@ def chart_values(replicas: int = REPLICAS) -> dict[str, Any]:
         "validatingWebhookTimeoutSeconds": WEBHOOK_SECONDS,
         "validatingWebhookExemptNamespacesLabels": {NAMESPACE_LABEL: sorted(UNASKED)},
         "validatingWebhookCustomRules": webhook_rules(),
+        "validatingWebhookAnnotations": {"cert-manager.io/inject-ca-from": f"{GATEKEEPER_NAMESPACE}/{CERTIFICATE}"},
+        "externalCertInjection": {"enabled": True, "secretName": CERTIFICATE},
         "disableMutation": True,  # Kyverno's
         "enableExternalData": False,  # a verdict depends on nothing outside
         "enableGeneratorResourceExpansion": False,  # pods are judged, not what makes them
@@ -68,6 +75,7 @@ def chart_values(replicas: int = REPLICAS) -> dict[str, Any]:
         },
         "postUpgrade": {"labelNamespace": {"enabled": False}},
         "controllerManager": {
+            "disableCertRotation": True,
             "port": WEBHOOK_PORT,
             "metricsPort": METRICS_PORT,
             "tlsMinVersion": 1.3,
@@ -76,6 +84,7 @@ def chart_values(replicas: int = REPLICAS) -> dict[str, Any]:
             **placed,
         },
         "audit": {
+            "disableCertRotation": True,
             "metricsPort": METRICS_PORT,
             "resources": pod_resources("100m", "256Mi", memory_limit="1Gi"),
             **placed,
@@ -96,7 +105,7 @@ def monitor() -> Manifest:
 
 
 class Gatekeeper(Component, token="zerotrust:admission:Gatekeeper"):
-    """The release. `ready` gates every template."""
+    """The release. `ready` gates every template, and everything that the webhook is asked about."""
 
     ready: tuple[pulumi.Resource, ...]
 

@@ -1,7 +1,8 @@
 """Admission of one region: the floor, Gatekeeper with its constraints, Kyverno with its policies.
 
-Order: what may be refused is refused before the first tenant's pod. The floor needs nothing but the API server. The engines come
-after the mesh's own pods and before the tenants; constraints after their templates, of which Gatekeeper makes the kinds.
+Order: what may be refused is refused before the first tenant's pod. The floor needs nothing but the API server. Gatekeeper comes
+before whatever its webhook is asked about: until its pods answer the API server refuses all that, and no installer asks twice.
+Constraints come after their templates, of which Gatekeeper makes the kinds.
 """
 
 from collections.abc import Sequence
@@ -12,14 +13,16 @@ import pulumi
 from components.admission import floor, kyverno
 from components.admission.constraints import region_constraints, region_templates, tenant_constraints
 from components.admission.decisions import DecisionPoint
-from components.admission.gatekeeper import Gatekeeper, GatekeeperArgs, monitor
+from components.admission.gatekeeper import CERTIFICATE, SERVICE, Gatekeeper, GatekeeperArgs, monitor
 from components.admission.kyverno import Kyverno, KyvernoArgs
 from components.assembly.place import ClusterPlace
 from components.base import Component
 from components.decision.container import opa_container, opa_volumes
 from components.graph.model import Graph
-from components.manifests import AdmissionManifests, ManifestsArgs
+from components.graph.names import GATEKEEPER_NAMESPACE
+from components.manifests import AdmissionManifests, Manifest, ManifestsArgs
 from components.settings.guardrails import today
+from components.tenancy.certificates import authority, leaf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class GuardrailsArgs:
 
     place: ClusterPlace
     after: Sequence[pulumi.Resource]
-    """Gates everything: namespaces and their rules, nodes and DNS, the monitoring kinds."""
+    """Gates everything: namespaces and their rules, nodes and DNS, certificates, the monitoring kinds."""
 
 
 def decision_points(graph: Graph, region: str, tenant: str) -> tuple[DecisionPoint, ...]:
@@ -40,9 +43,18 @@ def decision_points(graph: Graph, region: str, tenant: str) -> tuple[DecisionPoi
     )
 
 
+def webhook_certificate() -> tuple[Manifest, ...]:
+    """What Gatekeeper proves itself to the API server with, and the authority that the API server is told."""
+    names = (f"{SERVICE}.{GATEKEEPER_NAMESPACE}.svc",)
+    certificate = leaf(GATEKEEPER_NAMESPACE, CERTIFICATE, common_name=SERVICE, usages=("server auth",), dns_names=names)
+    return *authority(GATEKEEPER_NAMESPACE), certificate
+
+
 class Guardrails(Component, token="zerotrust:admission:Guardrails"):
     """What may be made at all. `ready` is what the tenants' workloads depend on."""
 
+    answering: tuple[pulumi.Resource, ...]
+    """The webhook: all that it is asked about depends on it."""
     ready: tuple[pulumi.Resource, ...]
 
     def __init__(self, name: str, args: GuardrailsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -54,8 +66,14 @@ class Guardrails(Component, token="zerotrust:admission:Guardrails"):
             f"{name}-floor", ManifestsArgs(objects=floor.region_objects(graph), after=args.after), opts=self.child()
         )
         pods = graph.settings.cluster.pods()
-        gatekeeper = Gatekeeper(f"{name}-gatekeeper", GatekeeperArgs(after=args.after, replicas=pods), opts=self.child())
-        engine = Kyverno(f"{name}-kyverno", KyvernoArgs(after=args.after, replicas=pods), opts=self.child())
+        certificate = AdmissionManifests(
+            f"{name}-certificate", ManifestsArgs(objects=webhook_certificate(), after=args.after), opts=self.child()
+        )
+        gatekeeper = Gatekeeper(
+            f"{name}-gatekeeper", GatekeeperArgs(after=[*args.after, *certificate.ready], replicas=pods), opts=self.child()
+        )
+        self.answering = gatekeeper.ready
+        engine = Kyverno(f"{name}-kyverno", KyvernoArgs(after=[*args.after, *gatekeeper.ready], replicas=pods), opts=self.child())
         templates = AdmissionManifests(
             f"{name}-templates",
             ManifestsArgs(objects=(monitor(), *region_templates()), after=gatekeeper.ready),

@@ -1,4 +1,4 @@
-"""Everything inside a region's cluster, in order: ground, backups, trust, mesh, guardrails, secrets, sight, the tenants.
+"""Everything inside a region's cluster, in order: ground, guardrails, backups, trust, mesh, secrets, sight, the tenants.
 
 A tenant's objects wait for what holds them in check; what only watches them, or fetches for them, waits for nobody's workloads.
 """
@@ -117,15 +117,21 @@ class Services(Component, token="zerotrust:region:Services"):
             ),
             opts=self.child(),
         )
-        backups = Backups(
-            f"{name}-backups",
-            BackupsArgs(place=place, after=ground.ready, platform_databases=platform_databases(place)),
+        guardrails = Guardrails(
+            f"{name}-guardrails",
+            GuardrailsArgs(place=place, after=[*ground.ready, *ground.external_dns]),
             opts=self.child(),
         )
-        stored = (*ground.ready, *backups.archive)
+        # From here on the webhook is asked.
+        judged = (*ground.ready, *guardrails.answering)
+        backups = Backups(
+            f"{name}-backups",
+            BackupsArgs(place=place, after=judged, platform_databases=platform_databases(place)),
+            opts=self.child(),
+        )
+        stored = (*judged, *backups.archive)
         trust = Trust(f"{name}-trust", TrustArgs(place=place, after=stored), opts=self.child())
         mesh = ServiceMesh(f"{name}-mesh", ServiceMeshArgs(place=place, ground=stored, trust=trust.ready), opts=self.child())
-        guardrails = Guardrails(f"{name}-guardrails", GuardrailsArgs(place=place, after=ground.ready), opts=self.child())
         targets = self._targets(name, place, bindings, ground, (*mesh.ready, *trust.spire))
         if args.targets.bundle is not None:
             OperatorsManifests(
@@ -135,7 +141,7 @@ class Services(Component, token="zerotrust:region:Services"):
             )
         vault = VaultPlatform(
             f"{name}-vault",
-            VaultPlatformArgs(place=place, after=[*ground.ready, *ground.external_dns], reachable=targets),
+            VaultPlatformArgs(place=place, after=[*judged, *ground.external_dns], reachable=targets),
             opts=self.child(),
         )
         secrets = PlatformSecrets(
@@ -145,7 +151,7 @@ class Services(Component, token="zerotrust:region:Services"):
             ),
             opts=self.child(),
         )
-        sight = self._sight(name, args, (*ground.ready, *mesh.ready, *trust.ready, *secrets.ready), secrets)
+        sight = self._sight(name, args, (*judged, *mesh.ready, *trust.ready, *secrets.ready), secrets)
         self.tenants = {
             tenant: Tenant(
                 f"{name}-tenant-{tenant}",
@@ -198,11 +204,11 @@ class Services(Component, token="zerotrust:region:Services"):
         Delivery(
             f"{name}-delivery",
             DeliveryArgs(
-                place=place, storage_class=STORAGE_CLASS, after=[*ground.ready, *trust.spire, *namespaces, *guardrails.ready]
+                place=place, storage_class=STORAGE_CLASS, after=[*judged, *trust.spire, *namespaces, *guardrails.ready]
             ),
             opts=self.child(),
         )
-        Chaos(f"{name}-chaos", ChaosArgs(place=place, after=[*ground.ready, *mesh.ready]), opts=self.child())
+        Chaos(f"{name}-chaos", ChaosArgs(place=place, after=[*judged, *mesh.ready]), opts=self.child())
         self.trust_domain = trust.trust_domain
         self.spire = trust.spire
         self.register_outputs({})
