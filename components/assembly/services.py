@@ -203,9 +203,7 @@ class Services(Component, token="zerotrust:region:Services"):
         namespaces = [gate for made in self.tenants.values() for gate in made.layers["namespace"].ready]
         Delivery(
             f"{name}-delivery",
-            DeliveryArgs(
-                place=place, storage_class=STORAGE_CLASS, after=[*judged, *trust.spire, *namespaces, *guardrails.ready]
-            ),
+            DeliveryArgs(place=place, storage_class=STORAGE_CLASS, after=[*judged, *trust.spire, *namespaces, *guardrails.ready]),
             opts=self.child(),
         )
         Chaos(f"{name}-chaos", ChaosArgs(place=place, after=[*judged, *mesh.ready]), opts=self.child())

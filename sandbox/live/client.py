@@ -23,7 +23,7 @@ _ANY: Final = "*/*"
 _APPLY: Final = "application/apply-patch+yaml"
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _TIMEOUT_SECONDS: Final = 60.0
-_PATIENCE_SECONDS: Final = 180.0
+_PATIENCE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
 _CLOSED_MEANWHILE: Final = (
     *(http.client.RemoteDisconnected, http.client.CannotSendRequest, BrokenPipeError, ConnectionResetError),
@@ -137,7 +137,7 @@ class Cluster:
         """Server-side apply; what the server made of the object. An object with `generateName` alone is created.
 
         Raises:
-            ServerError: in the server's words, at once for a dry run, else after three minutes of what may pass by itself.
+            ServerError: in the server's words, at once for a dry run, else after half a minute of what may pass by itself.
         """
         about = manifest["metadata"]
         query = {"fieldManager": manager} | ({"dryRun": "All"} if dry_run else {})
