@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 _CONDITION: Final = "what a call may move is said to OPA alone; Istio has no rule about a body"
 _ROUTE: Final = "/bank-b/transfer"
 _FLUSH_SECONDS: Final = 13.0
+_SECONDS_OF_THE_SERVICE: Final = 4
+"""Seconds of the rate limiter's clock that a burst may fall into: it takes two at most, and neither end is a whole one."""
 _MORE: Final = 40
-"""Requests beyond what the tenant's bucket holds and what comes into it meanwhile, and beyond two of the service's seconds."""
+"""Requests beyond what is allowed in these."""
 
 
 def _burst(world: World, tokens: "Tokens") -> Attempted:
@@ -40,28 +42,35 @@ def _burst(world: World, tokens: "Tokens") -> Attempted:
     allowed = usage.requests_per_second + usage.burst
     flood = _request(world, "POST", _ROUTE, tokens.access_token(world.graph.clients["bank-b/partner"]))
     other = _request(world, "GET", "/bank-a/accounts", tokens.access_token(world.graph.clients["bank-a/web"]))
-    with ExitStack() as stack:
-        way = _way(world)
-        streams = [stack.enter_context(raw.opened(*way)) for _ in range(2 * allowed + usage.requests_per_second + _MORE)]
-        began, at = time.monotonic(), datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        for stream in streams:
-            stream.sendall(flood)
-        with ThreadPoolExecutor(8) as pool:
-            told = Counter(pool.map(_status, streams))
-        took = time.monotonic() - began
+    way, at = _way(world), datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    told, took = _flooded(way, flood, _SECONDS_OF_THE_SERVICE * allowed + _MORE)
+    # a bucket that is full and fills all the time, or a service that counts by the clock's seconds, of which two are not whole
+    most = max(allowed + usage.requests_per_second * took, allowed * (int(took) + 2))
+    if most >= told.total():
+        msg = f"{told.total()} requests took {took:.1f} s, in which {most:.0f} are allowed: too slow to be too many"
+        raise ProofError(msg)
     unhurt = World.wait("the other tenant to be answered", lambda: _once(way, other) == http.HTTPStatus.OK)
-    limited = _limited(world, at, len(streams))
+    limited = _limited(world, at, told.total())
     seen = ", ".join(f"{count} times {status or 'no answer'}" for status, count in sorted(told.items()))
     refused = ", ".join(f"{count} {details}" for details, count in sorted(limited.items()))
-    words = f"{len(streams)} requests, of which {allowed} at once are allowed: {seen}; limited: {refused or 'none'}"
-    # the gateway's bucket fills all the time; the service counts by the clock's seconds, and the first and the last are not whole
-    bucket, seconds = allowed + usage.requests_per_second * took, usage.requests_per_second * (int(took) + 2)
-    stopped = told[http.HTTPStatus.OK] <= max(bucket, seconds) and bool(limited)
+    words = f"{told.total()} requests in {took:.1f} s, of which {most:.0f} are allowed: {seen}; limited: {refused or 'none'}"
+    stopped = 0 < told[http.HTTPStatus.OK] <= most and bool(limited)
     return Attempted(
         stopped=stopped,
         by="rate-limit" if stopped else "",
         evidence=Evidence(source="access log of the gateway", words=f"{words}; another tenant answered {unhurt:.1f} s later"),
     )
+
+
+def _flooded(way: tuple[Pod, tuple[str, int], Handshake], request: bytes, count: int) -> tuple[Counter[int], float]:
+    """How many answers had which status, and the seconds from the first request to the last answer."""
+    with ExitStack() as stack:
+        streams = [stack.enter_context(raw.opened(*way)) for _ in range(count)]
+        began = time.monotonic()
+        for stream in streams:
+            stream.sendall(request)
+        with ThreadPoolExecutor(8) as pool:
+            return Counter(pool.map(_status, streams)), time.monotonic() - began
 
 
 def _once(way: tuple[Pod, tuple[str, int], Handshake], request: bytes) -> int:
