@@ -26,7 +26,8 @@ _FIELDS: Final = {
     "protocol": "%PROTOCOL%",
     "method": "%REQ(:METHOD)%",
     "authority": "%REQ(:AUTHORITY)%",
-    "path": "%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "path": "%REQ_WITHOUT_QUERY(:PATH)%",
+    "original_path": "%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH)%",
     "status": "%RESPONSE_CODE%",
     "details": "%RESPONSE_CODE_DETAILS%",
     "flags": "%RESPONSE_FLAGS%",
@@ -37,8 +38,9 @@ _FIELDS: Final = {
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
 }
-"""Fields of a line. The path is logged without its query, which may hold what no log should; no header of a user is. The address
-is the connection's own: the other operator believes `X-Forwarded-For`, which every caller in the mesh may write."""
+"""Fields of a line. Paths are logged without their query, which may hold what no log should; no header of a user is. The path is
+the one that rules were asked about; `original_path` is what a gateway took a prefix off, elsewhere whatever the caller
+wrote. The address is the connection's own: the other operator believes `X-Forwarded-For`, which every caller may write."""
 
 
 def access_log_provider() -> dict[str, Any]:

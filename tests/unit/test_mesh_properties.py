@@ -172,9 +172,8 @@ def test_no_line_of_the_access_log_holds_a_token_or_a_query() -> None:
     (log,) = (one["envoyFileAccessLog"] for one in config["extensionProviders"] if one["name"] == "spiffe-json")
     fields = log["logFormat"]["labels"]
     assert fields["source"] == "%DOWNSTREAM_PEER_URI_SAN%"
-    assert not [
-        value for value in fields.values() if "REQ(:PATH)" in value or ("ORIGINAL-PATH" in value and "WITHOUT_QUERY" not in value)
-    ]
+    assert fields["path"] == "%REQ_WITHOUT_QUERY(:PATH)%"
+    assert not [value for value in fields.values() if "PATH" in value and "WITHOUT_QUERY" not in value]
     assert not [
         value
         for value in fields.values()

@@ -130,6 +130,7 @@ def sources(graph: Graph, region: str) -> tuple[Source, ...]:
                 "source.address": ("source_address",),
                 "destination.address": ("upstream_host",),
                 "url.path": ("path",),
+                "url.original": ("original_path",),
                 "url.domain": ("authority",),
                 "http.request.method": ("method",),
                 "http.response.status_code": ("status",),

@@ -83,7 +83,7 @@ def _limited(world: World, since: str, count: int) -> Counter[str]:
     """How many requests a limiter refused, by its own words in the gateway's log, when that tells of all of them."""
     entry, deadline = gateway(world), time.monotonic() + _FLUSH_SECONDS
     while True:
-        lines = [one for one in Trail.of(world, entry, since).entries if one.get("path") == _ROUTE]
+        lines = [one for one in Trail.of(world, entry, since).entries if _ROUTE in {one.get("path"), one.get("original_path")}]
         if len(lines) >= count or time.monotonic() > deadline:
             return Counter(str(one["details"]) for one in lines if refusal(one, gateway=True) == "rate-limit")
         time.sleep(1)
