@@ -26,8 +26,9 @@ METRICS_PORT: Final = 8888
 CONTROLLER: Final = {"control-plane": "controller-manager"}
 AUDIT: Final = {"control-plane": "audit-controller"}
 SERVICE: Final = "gatekeeper-webhook-service"
-CERTIFICATE: Final = "gatekeeper-webhook-server"
-"""The webhook's certificate and its secret, from an authority of the namespace's own."""
+CERTIFICATE: Final = "gatekeeper-webhook-server-cert"
+"""The webhook's certificate and its secret, from an authority of the namespace's own. Chart 3.23 reads no other name in the
+webhook's pods, whatever `externalCertInjection.secretName` says."""
 UNASKED: Final = (GATEKEEPER_NAMESPACE, SYSTEM_NAMESPACE)
 """Namespaces whose objects the webhook is not asked about; audit reports them all the same."""
 WEBHOOK_SECONDS: Final = 5
