@@ -135,3 +135,20 @@ def test_the_charts_are_told_the_images_that_admission_expects():
     image = values["cloudnative-pg"]["image"]
     assert f"{image['repository']}:{image['tag']}" == database_operator_image()
     assert set(installed_images(graph_of("prod"))) == {proxy_image(), database_operator_image()}
+
+
+@pytest.mark.parametrize("name", sorted({"cert-manager", "external-dns", "gatekeeper", "istio-cni", "istiod"}))
+def test_every_secret_that_a_chart_mounts_is_made(name):
+    objects = charted()[name]
+    made = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in all_of("Secret", objects)}
+    made |= {
+        (one["metadata"]["namespace"], one["spec"]["secretName"]) for one in all_of("Certificate", objects_of("prod")[REGION])
+    }
+    mounted = {
+        (pod["metadata"]["namespace"], volume["secret"]["secretName"])
+        for pod in pods_of(objects)
+        for volume in pod["spec"].get("volumes", ())
+        if "secret" in volume and not volume["secret"].get("optional")
+    }
+    assert mounted <= made
+    assert bool(mounted) is (name == "gatekeeper")
