@@ -4,6 +4,7 @@ The record holds direct edges; the engine creates along them and destroys agains
 """
 
 import functools
+import re
 from collections.abc import Mapping
 
 import pulumi
@@ -11,15 +12,18 @@ import pulumi_kubernetes as k8s
 import pytest
 
 from bench.synthetic import tree
+from components.admission.constraints import webhook_rules
+from components.admission.gatekeeper import UNASKED
 from components.graph.model import Graph
 from components.manifests import Manifest, Manifests, ManifestsArgs, manifest
 from components.settings import load
 from components.tenant import BEFORE, Tenant, TenantArgs, nearest
-from tests.support.monitor import Recording, record
+from tests.support.monitor import Recording, Registered, record
 from tests.support.order import reached
 from tests.support.program import STACKS, record_stack, stack_settings
 
 HOME = "eu-west-1"
+RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def config(name: str, namespace: str | None = None) -> Manifest:
@@ -179,3 +183,28 @@ def test_a_layer_without_objects_hides_nothing_that_it_would_have_waited_for() -
     assert nearest("workloads", without_stores) == ("identity", "decision", "risk", "network", "mesh")  # type: ignore[arg-type]
     only = {layer: Standing((layer,) if layer == "namespace" else ()) for layer in BEFORE}
     assert nearest("workloads", only) == ("namespace",)  # type: ignore[arg-type]
+
+
+def asked(each: Registered) -> bool:
+    """Whether Gatekeeper's webhook is asked about the object, or about something that a release brings."""
+    about = each.inputs.get("metadata", each.inputs)
+    if about.get("namespace", "") in UNASKED:
+        return False
+    if each.type == RELEASE:
+        return True
+    group, _, kind = each.type.removeprefix("kubernetes:").partition("/")
+    plural = re.sub(r"ys$", "ies", f"{kind.partition(':')[2].lower()}s")
+    return any(plural in one["resources"] and group.removeprefix("core") in one["apiGroups"] for one in webhook_rules())
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_in_the_program_nothing_is_made_while_the_webhook_that_is_asked_about_it_starts(stack: str) -> None:
+    """The API server refuses what no pod answers for, and no installer asks twice."""
+    recording, behind = program_of(stack)
+    for region in stack_settings(stack)["regions"]:
+        (webhook,) = [each.urn for each in recording.resources if each.name == f"{region}-services-guardrails-gatekeeper-release"]
+        ours = below(recording, f"{region}-services")
+        judged = [each for each in recording.resources if each.urn in ours and asked(each)]
+        early = [each.name for each in judged if webhook not in behind[each.urn] and each.urn not in behind[webhook]]
+        assert early == []
+        assert len([each for each in judged if webhook in behind[each.urn]]) > 100
