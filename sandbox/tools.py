@@ -159,6 +159,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
     ),
     "registrar": Tool(default=False),
+    "responder": Tool(),
     "ratelimit": Tool(
         package="github.com/envoyproxy/ratelimit/src/service_cmd", module="github.com/envoyproxy/ratelimit", default=False
     ),
