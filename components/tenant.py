@@ -16,6 +16,7 @@ from components.cni.objects import tenant_objects as network_objects
 from components.decision.container import opa_container, opa_volumes
 from components.decision.objects import tenant_objects as decision_objects
 from components.decision.objects import written_by_the_responder
+from components.decision.rights import responder_rights
 from components.graph.model import Graph
 from components.identity.registration import tenant_objects as identity_objects
 from components.manifests import (
@@ -68,7 +69,8 @@ def _decision(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
 
 
 def _risk(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:
-    return tuple(each for each in decision_objects(graph, region, tenant) if written_by_the_responder(each))
+    written = (each for each in decision_objects(graph, region, tenant) if written_by_the_responder(each))
+    return (*written, *responder_rights(graph, tenant))
 
 
 def _workloads(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ...]:

@@ -128,6 +128,14 @@ ENGINES: Final = (
         tests=("tests/manifests/test_guardrails_floor.py",),
     ),
     Engine(
+        layer="response to events",
+        name="kube-apiserver",
+        pinned="tools/kube-apiserver/go.mod",
+        package="k8s.io/kubernetes",
+        judges="what the responder's own program writes on an event, by its rights and under the floor",
+        tests=("tests/manifests/test_responder.py",),
+    ),
+    Engine(
         layer="Vault",
         name="OpenBao",
         pinned="requirements-dev.txt",

@@ -26,7 +26,7 @@ MINIMUM_GO: Final = (1, 26)
 AT_ONCE: Final = 2
 """Builds at a time: what one downloads or links on a single core, another compiles."""
 _TICK_SECONDS: Final = 1.0
-_COMPILER: Final = ("-trimpath", "-gcflags=all=-dwarf=false")
+COMPILER: Final = ("-trimpath", "-gcflags=all=-dwarf=false")
 """Without what only a debugger reads and the linker drops: a fifth of the time of a build."""
 
 
@@ -125,7 +125,7 @@ def build(name: str, progress: Callable[[str], None]) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / name
         flags = tool.ldflags.format(version=version, number=version.removeprefix("v"))
-        command = [go, "build", *_COMPILER, "-tags", tool.tags, "-ldflags", flags, "-o", str(made), tool.package]
+        command = [go, "build", *COMPILER, "-tags", tool.tags, "-ldflags", flags, "-o", str(made), tool.package]
         started = time.monotonic()
         with (Path(scratch) / "log").open("w+", encoding="utf-8") as log:
             environment = {**os.environ, "CGO_ENABLED": "1" if tool.cgo else "0"}

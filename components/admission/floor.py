@@ -37,6 +37,13 @@ def session_prefix(role: str) -> str:
     return f"arn:{partition}:sts::{account}:assumed-role/{name}/"
 
 
+def people(graph: Graph) -> str:
+    """A CEL expression: whether the caller is the deployer, has broken the glass, or is the server's own administrator."""
+    account = graph.settings.account
+    roles = sorted({session_prefix(account.deployer_role), session_prefix(account.security_contact_role)})
+    return _callers(["system:masters"], roles)
+
+
 def trusted(graph: Graph, namespaces: tuple[str, ...] = ()) -> str:
     """A CEL expression: whether the caller may do what a policy refuses to everybody else.
 
@@ -44,16 +51,14 @@ def trusted(graph: Graph, namespaces: tuple[str, ...] = ()) -> str:
         graph: its settings name the deployer and the break-glass role.
         namespaces: namespaces of the platform whose accounts may, beside Kubernetes' own.
     """
-    account = graph.settings.account
-    roles = sorted({session_prefix(account.deployer_role), session_prefix(account.security_contact_role)})
-    groups = ["system:masters", *(f"system:serviceaccounts:{one}" for one in sorted({SYSTEM_NAMESPACE, *namespaces}))]
-    return " || ".join(
-        (
-            f"request.userInfo.?groups.orValue([]).exists(group, group in {groups})",
-            f"request.userInfo.username in {list(KUBERNETES)}",
-            *(f"request.userInfo.username.startsWith('{prefix}')" for prefix in (EKS_PREFIX, *roles)),
-        )
-    )
+    groups = [f"system:serviceaccounts:{one}" for one in sorted({SYSTEM_NAMESPACE, *namespaces})]
+    names = f"request.userInfo.username in {list(KUBERNETES)}"
+    return " || ".join((people(graph), _callers(groups, [EKS_PREFIX]), names))
+
+
+def _callers(groups: list[str], prefixes: list[str]) -> str:
+    begun = (f"request.userInfo.username.startsWith('{prefix}')" for prefix in prefixes)
+    return " || ".join((f"request.userInfo.?groups.orValue([]).exists(group, group in {groups})", *begun))
 
 
 def region_objects(graph: Graph) -> tuple[Manifest, ...]:
@@ -84,9 +89,10 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
 def _pair(graph: Graph, control: Control, name: str, where: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[Manifest]:
     said = yaml.safe_load((FOLDER / "floor" / f"{control.id}.yaml").read_text(encoding="utf-8"))
     conditions = [{"name": key, "expression": text} for key, text in said.get("conditions", {}).items()]
-    if said.get("trusted", True):
-        expression = f"!({trusted(graph, tuple(said.get('namespaces', ())))})"
-        conditions.append({"name": "not-trusted", "expression": expression})
+    exempt = said.get("trusted", True)
+    if exempt:
+        callers = people(graph) if exempt == "people" else trusted(graph, tuple(said.get("namespaces", ())))
+        conditions.append({"name": "not-trusted", "expression": f"!({callers})"})
     variables = [{"name": key, "expression": text} for key, text in {**given, **said.get("variables", {})}.items()]
     yield manifest(
         API,

@@ -1,4 +1,4 @@
-"""Detection at run time in one cluster: the certificates between the two parts, the side-kick, and then Falco."""
+"""Detection at run time in one cluster: certificates, the responder where there is one, the side-kick, and then Falco."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from components.base import Component
 from components.manifests import ManifestsArgs, RuntimeManifests
 from components.runtime.certificates import authority, certificates
 from components.runtime.falco import Falco, FalcoArgs
+from components.runtime.responder import Responder, ResponderArgs
 from components.runtime.sidekick import SecretDelivery, Sidekick, SidekickArgs
 
 
@@ -25,10 +26,10 @@ class RuntimeArgs:
 
 
 class Runtime(Component, token="zerotrust:runtime:Runtime"):
-    """Falco and its side-kick."""
+    """Falco, its side-kick, and the responder where the settings have one."""
 
     ready: tuple[pulumi.Resource, ...]
-    """Both."""
+    """All of them."""
 
     def __init__(self, name: str, args: RuntimeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -38,9 +39,16 @@ class Runtime(Component, token="zerotrust:runtime:Runtime"):
             ManifestsArgs(objects=(*authority(), *certificates()), after=args.after),
             opts=self.child(),
         )
+        responding: tuple[pulumi.Resource, ...] = ()
+        if place.graph.settings.runtime.responder is not None:
+            responding = Responder(
+                f"{name}-responder",
+                ResponderArgs(graph=place.graph, region=place.region, after=args.after),
+                opts=self.child(),
+            ).ready
         sidekick = Sidekick(
             f"{name}-sidekick",
-            SidekickArgs(graph=place.graph, delivery=args.delivery, after=[*args.after, *trust.ready]),
+            SidekickArgs(graph=place.graph, delivery=args.delivery, after=[*args.after, *trust.ready, *responding]),
             opts=self.child(),
         )
         falco = Falco(
@@ -48,5 +56,5 @@ class Runtime(Component, token="zerotrust:runtime:Runtime"):
             FalcoArgs(graph=place.graph, region=place.region, after=[*args.after, *sidekick.ready]),
             opts=self.child(),
         )
-        self.ready = (*sidekick.ready, *falco.ready)
+        self.ready = (*responding, *sidekick.ready, *falco.ready)
         self.register_outputs({})

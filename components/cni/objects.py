@@ -10,7 +10,7 @@ from components.cni.baseline import NOT_PUBLIC, namespace_deny, network_policies
 from components.cni.policies import Policy
 from components.cni.policies_admission import admission_policies
 from components.cni.policies_backup import backup_policies, tenant_backups
-from components.cni.policies_cilium import cilium_policy, default_deny, impostor, public_only
+from components.cni.policies_cilium import cilium_policy, default_deny, impostor, public_only, quarantine
 from components.cni.policies_delivery import delivery_policies
 from components.cni.policies_mesh import mesh_policies
 from components.cni.policies_observability import observability_policies, tenant_scrapes
@@ -44,6 +44,7 @@ def tenant_objects(graph: Graph, region: str, tenant: str) -> tuple[Manifest, ..
     """What exists in a region because of one tenant, in its namespace and in the gateways'."""
     return (
         namespace_deny(tenant),
+        quarantine(tenant),
         *(impostor(workload.name, workload_pods(workload)) for workload in graph.workloads_of(tenant, region)),
         *(impostor(store.name, store_pods(store)) for store in graph.stores_of(tenant)),
         *_both(tenant_policies(graph, region, tenant)),

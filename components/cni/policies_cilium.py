@@ -3,7 +3,7 @@
 Layers 3 and 4 and DNS only. HTTP rules would need Cilium's own proxy to read what the mesh encrypts: Istio and OPA judge
 requests. No `toServices` and no `toGroups`: with ports beside them the engine reads both as everybody until it has resolved them.
 Cilium looks at a Service's backend, so every port is the pod's own. A policy allows, it never orders; the only denials are
-`default_deny`'s, `impostor`'s and `public_only`'s, and denials win over whatever anybody allows.
+`default_deny`'s, `impostor`'s, `quarantine`'s and `public_only`'s, and denials win over whatever anybody allows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from components.cni.policies import (
     Pods,
     Policy,
 )
-from components.graph.names import SYSTEM_NAMESPACE
+from components.graph.names import QUARANTINE_LABEL, SYSTEM_NAMESPACE
 from components.manifests import Manifest, manifest
 
 API_VERSION: Final = "cilium.io/v2"
@@ -118,6 +118,20 @@ def impostor(name: str, pods: Pods) -> Manifest:
         "egressDeny": [{"toEntities": ["all"]}],
     }
     return manifest(API_VERSION, "CiliumNetworkPolicy", f"impostor-{name}", namespace=pods.namespace, spec=spec)
+
+
+def quarantine(namespace: str) -> Manifest:
+    """Nothing in or out for the namespace's pods that carry the quarantine's label, the kubelet's probes included.
+
+    No NetworkPolicy says the same beside it: that kind has no denial.
+    """
+    quarantined = Pods(namespace=namespace, labels={QUARANTINE_LABEL: "true"})
+    spec = {
+        "endpointSelector": selector(quarantined, peer=False),
+        "ingressDeny": [{"fromEntities": ["all"]}],
+        "egressDeny": [{"toEntities": ["all"]}],
+    }
+    return manifest(API_VERSION, "CiliumNetworkPolicy", "quarantine", namespace=namespace, spec=spec)
 
 
 def default_deny() -> Manifest:

@@ -155,7 +155,8 @@ def scraped(name: str, pods: Pods, ports: tuple[int, ...]) -> Iterator[Policy]:
     yield Policy(name=f"scrapes-{name}", subject=PROMETHEUS_PODS, egress=(Flow(peer=pods, ports=ports),))
 
 
-def _meshed(name: str, pods: Pods) -> Iterator[Policy]:
+def meshed(name: str, pods: Pods) -> Iterator[Policy]:
+    """A proxy and istiod, both sides."""
     yield Policy(name=f"mesh-{name}", subject=pods, egress=TO_ISTIOD)
     yield Policy(name=f"mesh-{name}", subject=ISTIOD, ingress=(Flow(peer=pods, ports=(ISTIOD_PORT,)),))
 
@@ -172,7 +173,7 @@ def _out(name: str, pods: Pods, *hosts: str) -> Policy:
 def _metrics(graph: Graph, region: str) -> Iterator[Policy]:
     server = control_plane(graph, region)
     nodes = Nodes(cidrs=subnets(graph, region, "private"))
-    yield from _meshed("prometheus", PROMETHEUS_PODS)
+    yield from meshed("prometheus", PROMETHEUS_PODS)
     for name, pods in (("prometheus", PROMETHEUS_PODS), ("operator", MONITORING_OPERATOR), ("cluster-state", CLUSTER_STATE)):
         yield Policy(name=f"{name}-api", subject=pods, egress=(Flow(peer=server, ports=(API_PORT,)),))
     yield Policy(name="scrapes-nodes", subject=PROMETHEUS_PODS, egress=(Flow(peer=nodes, ports=NODE_PORTS),))
@@ -207,7 +208,7 @@ def _stored(graph: Graph, region: str, name: str, pods: Pods, purpose: str) -> P
 
 def _stores(graph: Graph, region: str) -> Iterator[Policy]:
     lookups = Flow(peer=Lookups(patterns=dns.services_of(OBSERVABILITY_NAMESPACE)))
-    yield from _meshed("loki", LOKI)
+    yield from meshed("loki", LOKI)
     among = Flow(peer=LOKI, ports=LOKI_PEER_PORTS)
     yield Policy(name="instances-loki", subject=LOKI, ingress=(among,), egress=(among, lookups))
     yield _stored(graph, region, "loki", LOKI, "logs")
@@ -219,7 +220,7 @@ def _traces(graph: Graph, region: str) -> Iterator[Policy]:
     """The store of traces; Jaeger has its volume and speaks to nobody but istiod."""
     store, pods = trace_store(graph), trace_pods(graph)
     yield from scraped(store, pods, (PROXY_METRICS_PORT,))
-    yield from _meshed(store, pods)
+    yield from meshed(store, pods)
     if not by_jaeger(graph):
         yield _stored(graph, region, store, pods, "traces")
     yield Policy(name="traces-collectors", subject=pods, ingress=(Flow(peer=COLLECTORS, ports=(OTLP_GRPC_PORT,)),))
@@ -227,7 +228,7 @@ def _traces(graph: Graph, region: str) -> Iterator[Policy]:
 
 def _pages(graph: Graph, region: str) -> Iterator[Policy]:
     """Grafana reads; nobody reaches it over the network: who may forward a port to it comes in by the API server."""
-    yield from _meshed("grafana", GRAFANA)
+    yield from meshed("grafana", GRAFANA)
     for name, hosts, pods, port in (
         ("prometheus", {service_host(OBSERVABILITY_NAMESPACE, PROMETHEUS_SERVICE)}, PROMETHEUS_PODS, PROMETHEUS_PORT),
         ("loki", {service_host(OBSERVABILITY_NAMESPACE, LOKI_SERVICE)}, LOKI, LOKI_PORT),

@@ -1,15 +1,16 @@
 """Network rules of Falco and its side-kick: events and where they go.
 
 Falco reaches the side-kick and nothing else; its metrics and its health are all that anybody asks it for. The side-kick reaches
-what keeps and what raises events, and of the internet only the hosts of the outputs that the settings turn on.
+what keeps and what raises events, the responder where there is one, and of the internet only the hosts of the outputs that the
+settings turn on. The responder hears the side-kick alone and reaches the API server.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from components.cni.policies import Flow, Hosts, Lookups, Pods, Policy
-from components.cni.policies_observability import ALERTMANAGER, ALERTMANAGER_PORT, COLLECTORS, LOKI, SIDE_KICK
-from components.cni.policies_tenant import API_PORT, ISTIOD, ISTIOD_PORT, TO_ISTIOD
+from components.cni.policies_observability import ALERTMANAGER, ALERTMANAGER_PORT, COLLECTORS, LOKI, SIDE_KICK, meshed, scraped
+from components.cni.policies_tenant import API_PORT, control_plane
 from components.graph.model import Graph
 from components.graph.names import (
     COLLECTOR,
@@ -17,6 +18,9 @@ from components.graph.names import (
     LOKI_SERVICE,
     OBSERVABILITY_NAMESPACE,
     OTLP_HTTP_PORT,
+    PROXY_METRICS_PORT,
+    RESPONDER,
+    RESPONDER_PORT,
     RUNTIME_NAMESPACE,
     SECURITY_NAMESPACE,
     SERVICE_LABEL,
@@ -27,6 +31,7 @@ from components.settings.runtime import RuntimeSettings
 EVENTS_PORT: Final = 2802
 """Of the side-kick's own TLS."""
 FALCO: Final = Pods(namespace=RUNTIME_NAMESPACE, labels={SERVICE_LABEL: "falco"}, service_account="falco")
+RESPONDING: Final = Pods(namespace=SECURITY_NAMESPACE, labels={SERVICE_LABEL: RESPONDER}, service_account=RESPONDER)
 ALERTMANAGERS: Final = tuple(
     f"alertmanager-monitoring-alertmanager-{number}.{service_host(OBSERVABILITY_NAMESPACE, 'alertmanager-operated')}"
     for number in range(3)
@@ -34,8 +39,8 @@ ALERTMANAGERS: Final = tuple(
 """The instances by name: whoever raises an alert tells each of them."""
 
 
-def runtime_policies(graph: Graph, region: str) -> tuple[Policy, ...]:  # noqa: ARG001 - every part is asked alike
-    """Falco to the side-kick, the side-kick to its outputs, both sides of each."""
+def runtime_policies(graph: Graph, region: str) -> tuple[Policy, ...]:
+    """Falco to the side-kick, the side-kick to its outputs and the responder, both sides of each."""
     settings = graph.settings.runtime
     return (
         Policy(
@@ -47,11 +52,10 @@ def runtime_policies(graph: Graph, region: str) -> tuple[Policy, ...]:  # noqa: 
             ),
         ),
         Policy(name="events", subject=SIDE_KICK, ingress=(Flow(peer=FALCO, ports=(EVENTS_PORT,)),)),
-        Policy(name="mesh-side-kick", subject=SIDE_KICK, egress=TO_ISTIOD),
-        Policy(name="mesh-side-kick", subject=ISTIOD, ingress=(Flow(peer=SIDE_KICK, ports=(ISTIOD_PORT,)),)),
+        *meshed("side-kick", SIDE_KICK),
         *_told(),
         *_people(settings),
-        *_responder(settings),
+        *(_responder(graph, region) if settings.responder else ()),
     )
 
 
@@ -83,17 +87,16 @@ def _people(settings: RuntimeSettings) -> Iterator[Policy]:
     )
 
 
-def _responder(settings: RuntimeSettings) -> Iterator[Policy]:
-    if settings.responder is None:
-        return
-    name, port = settings.responder.service, settings.responder.port
-    pods = Pods(namespace=SECURITY_NAMESPACE, labels={SERVICE_LABEL: name}, service_account=name)
+def _responder(graph: Graph, region: str) -> Iterator[Policy]:
     yield Policy(
         name="responder",
         subject=SIDE_KICK,
         egress=(
-            Flow(peer=pods, ports=(port,)),
-            Flow(peer=Lookups(names=(service_host(SECURITY_NAMESPACE, name),))),
+            Flow(peer=RESPONDING, ports=(RESPONDER_PORT,)),
+            Flow(peer=Lookups(names=(service_host(SECURITY_NAMESPACE, RESPONDER),))),
         ),
     )
-    yield Policy(name="responder-events", subject=pods, ingress=(Flow(peer=SIDE_KICK, ports=(port,)),))
+    yield Policy(name="responder-events", subject=RESPONDING, ingress=(Flow(peer=SIDE_KICK, ports=(RESPONDER_PORT,)),))
+    yield Policy(name="responder-api", subject=RESPONDING, egress=(Flow(peer=control_plane(graph, region), ports=(API_PORT,)),))
+    yield from meshed("responder", RESPONDING)
+    yield from scraped("responder", RESPONDING, (PROXY_METRICS_PORT,))

@@ -10,9 +10,9 @@ mount may use a subPath. A file that does not parse is reported and the last goo
 
 from typing import Any, Final
 
-from components.decision.objects import DATA_FILE, RISK_CONFIG_MAP, RISK_FILE, RULES_CONFIG_MAP, data_config_map
+from components.decision.objects import DATA_FILE, RULES_CONFIG_MAP, data_config_map
 from components.graph.model import Workload
-from components.graph.names import OPA_PORT
+from components.graph.names import OPA_PORT, RISK_CONFIG_MAP, RISK_FILE
 
 HEALTH_PORT: Final = 8282
 """/health and /metrics; the kubelet's probes come from the host."""

@@ -20,18 +20,18 @@ from components.graph.names import (
     OPA_PORT,
     OPA_PROVIDER,
     OPA_TIMEOUT,
+    RESPONDER,
+    RISK_CONFIG_MAP,
+    RISK_FILE,
     SERVICE_LABEL,
     TENANT_LABEL,
 )
 from components.manifests import Manifest, manifest
 
 RULES_CONFIG_MAP: Final = "opa-policy"
-RISK_CONFIG_MAP: Final = "workload-risk"
-RISK_FILE: Final = "risk.json"
 DATA_FILE: Final = "data.json"
 OWNER_LABEL: Final = "zerotrust.dev/data-owner"
 """Who writes an object's data after it was created; the program must ignore changes of it."""
-RESPONDER: Final = "risk-responder"
 VERIFIED_CLAIMS: Final = "envoy.filters.http.jwt_authn"
 """The metadata namespace where Envoy's JWT filter leaves what it verified, below Istio's key `payload`."""
 _EXT_AUTHZ: Final = "envoy.filters.http.ext_authz"

@@ -30,6 +30,7 @@ from components.graph.names import (
     PROMETHEUS,
     RATE_LIMIT_NAMESPACE,
     RATE_LIMIT_SERVICE,
+    RESPONDER,
     RUNNER,
     RUNNER_NAMESPACE,
     SECURITY_NAMESPACE,
@@ -87,6 +88,8 @@ def region_objects(graph: Graph, region: str) -> tuple[Manifest, ...]:
         *((OBSERVABILITY_NAMESPACE, name, {SERVICE_LABEL: name}) for name in (*MONITORING, trace_store(graph), *PIPELINE)),
         (SECURITY_NAMESPACE, SIDEKICK, {SERVICE_LABEL: SIDEKICK}),
     ]
+    if graph.settings.runtime.responder is not None:
+        parts.append((SECURITY_NAMESPACE, RESPONDER, {SERVICE_LABEL: RESPONDER}))
     if graph.settings.chaos.enabled:
         parts.append((CHAOS_NAMESPACE, FAULT_CONTROLLER, FAULT_CONTROLLER_LABELS))
     if graph.settings.delivery.runners is not None:

@@ -14,6 +14,7 @@ from components.graph.names import (
     GATEWAYS,
     INGRESS,
     OPA_PROVIDER,
+    QUARANTINE_LABEL,
     RATE_LIMIT_NAMESPACE,
     RATE_LIMIT_SERVICE,
 )
@@ -35,6 +36,12 @@ def external_authorizer(tenant: str) -> Manifest:
     """Every request to every workload of a tenant is also put to the pod's own OPA."""
     spec = {"action": "CUSTOM", "provider": {"name": OPA_PROVIDER}, "rules": [{}]}
     return istio("AuthorizationPolicy", "opa", tenant, spec, tenant=tenant)
+
+
+def quarantine(tenant: str) -> Manifest:
+    """No call reaches a pod in quarantine. What it sends is the network's to stop, and by its risk OPA's beside the callees."""
+    spec = {"action": "DENY", "selector": {"matchLabels": {QUARANTINE_LABEL: "true"}}, "rules": [{}]}
+    return istio("AuthorizationPolicy", "quarantine", tenant, spec, tenant=tenant)
 
 
 def _allow(selector: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +117,7 @@ def tenant_authorization(graph: Graph, region: str, tenant: str) -> tuple[Manife
     return (
         default_deny(tenant, tenant=tenant),
         external_authorizer(tenant),
+        quarantine(tenant),
         *(policy for policy in calls if policy is not None),
         *(policy for route in edges.routes_into.get(tenant, ()) for policy in route_policies(graph, region, route)),
         *(policy for policy in egress if policy is not None),

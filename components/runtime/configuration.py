@@ -6,7 +6,7 @@ too many is better than one that waits for Prometheus' parts to be well; what Pa
 ticket. Keys as in config_example.yaml of falcosidekick 2.34.
 """
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import yaml
 
@@ -16,6 +16,9 @@ from components.graph.names import (
     LOKI_SERVICE,
     OBSERVABILITY_NAMESPACE,
     OTLP_HTTP_PORT,
+    RESPONDER,
+    RESPONDER_PATH,
+    RESPONDER_PORT,
     SECURITY_NAMESPACE,
     service_host,
 )
@@ -28,12 +31,10 @@ from components.runtime.names import (
     SECRETS_PATH,
     STATUS_PORT,
 )
-from components.settings.runtime import PAGERDUTY_KEY, SLACK_KEY, Priority, RuntimeSettings
+from components.settings.runtime import PAGERDUTY_KEY, PRIORITIES, SLACK_KEY, RuntimeSettings
 
 TLS_FOLDER: Final = "/etc/falcosidekick/tls"
 RUNBOOK: Final = "CriticalEvent"
-PRIORITIES: Final[tuple[str, ...]] = get_args(Priority)
-"""From the least on."""
 
 
 def at_least(priority: str) -> tuple[str, ...]:
@@ -126,10 +127,9 @@ def configuration(settings: RuntimeSettings, *, secrets_mount: str | None = None
             "minimumpriority": settings.pagerduty.minimum_priority,
         }
     if settings.responder:
-        responder = settings.responder
         found["webhook"] = {
-            "address": f"http://{service_host(SECURITY_NAMESPACE, responder.service)}:{responder.port}{responder.path}",
-            "minimumpriority": responder.minimum_priority,
+            "address": f"http://{service_host(SECURITY_NAMESPACE, RESPONDER)}:{RESPONDER_PORT}{RESPONDER_PATH}",
+            "minimumpriority": settings.responder.minimum_priority,
         }
     return found
 

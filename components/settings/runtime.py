@@ -5,14 +5,17 @@ PagerDuty hear directly only what must reach somebody even when Prometheus and A
 """
 
 import re
-from typing import Literal
+from collections.abc import Iterator
+from typing import Final, Literal, get_args
 
 from pydantic import Field
 
-from components.settings.base import Model
-from components.types import Name, Port
+from components.settings.base import Model, Problem
+from components.types import Image
 
 Priority = Literal["debug", "informational", "notice", "warning", "error", "critical", "alert", "emergency"]
+PRIORITIES: Final[tuple[str, ...]] = get_args(Priority)
+"""From the least on."""
 Direct = Literal["critical", "alert", "emergency"]
 """What may pass Alertmanager by: nothing groups or silences it on this way."""
 
@@ -41,16 +44,19 @@ class PagerDutySettings(Model):
 
 
 class ResponderSettings(Model):
-    """A service in the namespace `security` that events are posted to as JSON, over the mesh's mTLS."""
+    """What acts on events: it raises the risk of the workload that did it, and at high risk puts its pod into quarantine."""
 
-    service: Name
-    """Its Service, its Deployment's label and its service account."""
-    port: Port
-    """Its HTTP port."""
-    path: str = Field(default="/", pattern=r"^/[A-Za-z0-9._/-]*$")
-    """Where it takes them."""
+    image: Image
+    """The program of `tools/responder`."""
     minimum_priority: Priority = "warning"
-    """Least priority that is posted."""
+    """Least priority that is posted to it and raises the risk, to medium."""
+    high_priority: Priority = "error"
+    """Least priority that raises the risk to high and puts the pod into quarantine."""
+
+    def problems(self) -> Iterator[Problem]:
+        if PRIORITIES.index(self.high_priority) < PRIORITIES.index(self.minimum_priority):
+            remedy = f"name {self.minimum_priority} or above: what is below minimum_priority is never posted"
+            yield Problem(("high_priority",), self.high_priority, remedy)
 
 
 class RuntimeSettings(Model):

@@ -35,7 +35,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "kyverno": "what it adds to objects the platform's own objects have; it is judged by its own command line",
     **dict.fromkeys(
         ("Deployment security/falcosidekick", "Service security/falcosidekick"),
-        "its program is in no module, and there is no Falco whose events it would forward",
+        "its program is in no module, and there is no Falco whose events it would forward; the proof posts one with its identity",
     ),
     "CronJob vault/vault-snapshot": "there is no S3 to carry a snapshot to",
 }

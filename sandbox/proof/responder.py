@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from components.decision.objects import RESPONDER, RISK_CONFIG_MAP, RISK_FILE
 from components.graph.identity import spiffe_id
 from components.graph.model import Graph
-from components.graph.names import SECURITY_NAMESPACE
+from components.graph.names import RESPONDER, RISK_CONFIG_MAP, RISK_FILE, SECURITY_NAMESPACE
 from components.runtime.configuration import at_least
 from sandbox.live.client import Cluster
 from sandbox.proof.attacks.apiserver import MERGE, Asked, ask, rights

@@ -106,7 +106,8 @@ def test_a_layer_waits_for_what_brings_its_kinds_and_no_other_does():
 def test_what_the_responder_writes_is_made_once_and_never_reset():
     recording = shipped()
     for tenant in ("bank-a", "bank-b", "shared"):
-        (risk,) = below(recording, tenant, "risk")
+        risk, *rights = below(recording, tenant, "risk")
+        assert [each.inputs["metadata"]["name"] for each in rights] == ["risk-responder"] * len(rights)
         assert (risk.inputs["metadata"]["name"], risk.ignore_changes) == ("workload-risk", ("data",))
         ignoring = [each.name for layer in COMPILERS for each in below(recording, tenant, layer) if each.ignore_changes]
         assert ignoring == [risk.name]

@@ -9,26 +9,30 @@ from typing import Any
 
 import pytest
 
-from components.admission import floor
-from components.admission.constraints import proxy_image
 from components.admission.controls import of_engine
 from components.graph.model import Graph
-from components.graph.names import TENANT_LABEL
+from components.graph.names import QUARANTINE_LABEL, TENANT_LABEL
 from components.settings import load_file
 from sandbox.apiclient import ApiServer
-from sandbox.apiserver import control_plane
-from sandbox.crds import load_crds
-from tests.manifests.floor_support import Caller, everything, refused, wait_until
+from tests.manifests.floor_support import (
+    HELD,
+    IN,
+    LABELS,
+    PODS,
+    TENANT,
+    Caller,
+    at,
+    config,
+    floored,
+    injected_pod,
+    named_pod,
+    refused,
+    risks,
+    wait_until,
+)
 from tests.support.program import ROOT
 
-TENANT = "bank-a"
 STRANGER = "arn:aws:sts::444455556666:assumed-role/bank-a-editors/session"
-LABELS = {
-    TENANT_LABEL: TENANT,
-    "istio-injection": "enabled",
-    "app.kubernetes.io/part-of": TENANT,
-    "pod-security.kubernetes.io/enforce": "restricted",
-}
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +42,7 @@ def graph() -> Graph:
 
 @pytest.fixture(scope="module")
 def server(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A control plane of its own: the floor would refuse other tests' objects."""
-    with control_plane(tmp_path_factory.mktemp("floor")) as made:
-        made.offer(load_crds())
-        for name in (TENANT, "free"):
-            made.namespace(name, LABELS if name == TENANT else {})
-        for number, group in enumerate(("system:authenticated", "system:nodes")):
-            made.apply(everything(f"all-{number}", group))
-        for name in ("opa-policy", "opa-data-api-ms", "workload-risk", "own"):
-            made.apply(_config(name))
-        made.prepare([_webhook(), _peer()])
-        for one in (*floor.region_objects(graph), *floor.tenant_objects(graph, "eu-west-1", TENANT)):
-            made.apply(one)
+    with floored(tmp_path_factory.mktemp("floor"), graph, [_webhook(), _peer()]) as made:
         editor = Caller(made, STRANGER)
         probes = [one[1:] for one in {one[0]: one for one in REFUSED_TO_EDITORS.values()}.values()]
         probes += [("POST", PODS, pod) for _, pod in dict(REFUSED_TO_EVERYBODY.values()).items()]
@@ -65,10 +58,6 @@ def editor(server: ApiServer) -> Caller:
 @pytest.fixture(scope="module")
 def deployer(server: ApiServer) -> Caller:
     return Caller(server, "arn:aws:sts::444455556666:assumed-role/platform-deployer/pulumi")
-
-
-def _config(name: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": TENANT}, "data": {"a": "b"}}
 
 
 def _webhook() -> dict[str, Any]:
@@ -99,65 +88,7 @@ def _secret(name: str, kind: str = "Opaque") -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": about, "type": kind}
 
 
-def _pod(**changes: Any) -> dict[str, Any]:
-    """A service's pod as it is after injection; None takes a field of the spec away."""
-    hardened = {
-        "allowPrivilegeEscalation": False,
-        "runAsNonRoot": True,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    proxy = {
-        "name": "istio-proxy",
-        "image": proxy_image(),
-        "args": ["proxy", "sidecar"],
-        "restartPolicy": "Always",
-        "securityContext": {**hardened, "runAsUser": 1337, "runAsGroup": 1337},
-        "env": [{"name": "PROXY_CONFIG", "value": PROXY_CONFIG}],
-        "volumeMounts": [{"name": "workload-socket", "mountPath": "/var/run/secrets/workload-spiffe-uds"}],
-    }
-    spec = {
-        "serviceAccountName": "default",
-        "automountServiceAccountToken": False,
-        "containers": [{"name": "app", "image": "a", "securityContext": hardened}],
-        "initContainers": [proxy],
-        "volumes": [{"name": "workload-socket", "csi": {"driver": "csi.spiffe.io", "readOnly": True}}],
-    }
-    metadata: dict[str, Any] = {
-        "name": "offered",
-        "namespace": TENANT,
-        "annotations": {
-            "sidecar.istio.io/status": "{}",
-            "sidecar.istio.io/proxyCPU": "100m",
-            "sidecar.istio.io/interceptionMode": "REDIRECT",
-            "traffic.sidecar.istio.io/includeInboundPorts": "*",
-            "traffic.sidecar.istio.io/excludeInboundPorts": "15090,15021",
-        },
-        "labels": {
-            "app.kubernetes.io/name": "api-ms",
-            "security.istio.io/tlsMode": "istio",
-            "topology.istio.io/network": "eu-west-1",
-        },
-    }
-    for key in ("annotations", "labels"):
-        metadata[key] |= changes.pop(key, {})
-    changes["volumes"] = [*spec["volumes"], *changes.pop("volumes", [])]
-    spec |= changes
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {k: v for k, v in spec.items() if v is not None}}
-
-
-def _at(one: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Where an existing core object stands, and the object."""
-    plural = {"ConfigMap": "configmaps", "Secret": "secrets"}[one["kind"]]
-    return f"/api/v1/namespaces/{TENANT}/{plural}/{one['metadata']['name']}", one
-
-
-PROXY_CONFIG = (
-    '{"proxyMetadata":{"WORKLOAD_IDENTITY_SOCKET_FILE":"spire-agent.sock"},"proxyHeaders":{"forwardedClientCert":"SANITIZE_SET"}}'
-)
 SPACES = "/api/v1/namespaces"
-PODS = "/api/v1/namespaces/bank-a/pods"
-IN = "/api/v1/namespaces/bank-a"
 HOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 RULES = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "open"}, "spec": {"podSelector": {}}}
 OPEN = {**RULES, "spec": {"podSelector": {}, "ingress": [{}], "egress": [{}], "policyTypes": ["Ingress", "Egress"]}}
@@ -211,9 +142,9 @@ REFUSED_TO_EDITORS: dict[str, tuple[str, str, str, dict[str, Any] | None]] = {
         f"{IN}/serviceaccounts",
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "mine"}},
     ),
-    "rules rewritten": ("decision-data", "PUT", *_at(_config("opa-policy"))),
-    "edges rewritten": ("decision-data", "PUT", *_at(_config("opa-data-api-ms"))),
-    "risk rewritten": ("decision-data", "PUT", *_at(_config("workload-risk"))),
+    "rules rewritten": ("decision-data", "PUT", *at(config("opa-policy"))),
+    "edges rewritten": ("decision-data", "PUT", *at(config("opa-data-api-ms"))),
+    "risk rewritten": ("decision-data", "PUT", *at(risks("{}\n"))),
     "rules removed": ("decision-data", "DELETE", f"{IN}/configmaps/opa-policy", None),
     "every rule removed at once": ("decision-data", "DELETE", f"{IN}/configmaps", None),
     "an authority replaced": ("store-authorities", "POST", f"{IN}/secrets", _secret("stores-root")),
@@ -221,6 +152,10 @@ REFUSED_TO_EDITORS: dict[str, tuple[str, str, str, dict[str, Any] | None]] = {
     "another account's token": ("token-requests", "POST", f"{IN}/serviceaccounts/default/token", ASKED),
     "a shell": ("interactive", "POST", f"{PODS}/offered/exec", None),
     "a way past the mesh": ("interactive", "POST", f"{PODS}/offered/portforward", None),
+    "quarantine begun": ("quarantine", "PUT", f"{PODS}/standing", named_pod("standing", HELD)),
+    "quarantine ended": ("quarantine", "PUT", f"{PODS}/held", named_pod("held", {})),
+    "quarantine reworded": ("quarantine", "PUT", f"{PODS}/held", named_pod("held", {QUARANTINE_LABEL: "false"})),
+    "a pod made in quarantine": ("quarantine", "POST", PODS, named_pod("offered", HELD)),
     "a weaker level by the status": (
         "subresources",
         "PUT",
@@ -241,32 +176,35 @@ REFUSED_TO_EDITORS: dict[str, tuple[str, str, str, dict[str, Any] | None]] = {
 }
 """What an editor tries → the control that refuses it, and the request."""
 REFUSED_TO_EVERYBODY: dict[str, tuple[str, dict[str, Any]]] = {
-    "no proxy": ("proxies-bank-a", _pod(initContainers=None)),
-    "injection off by annotation": ("sidecars-bank-a", _pod(annotations={"sidecar.istio.io/inject": "false"})),
-    "injection off by label": ("sidecars-bank-a", _pod(labels={"sidecar.istio.io/inject": "false"})),
-    "ports left out": ("sidecars-bank-a", _pod(annotations={"traffic.sidecar.istio.io/excludeInboundPorts": "8080"})),
+    "no proxy": ("proxies-bank-a", injected_pod(initContainers=None)),
+    "injection off by annotation": ("sidecars-bank-a", injected_pod(annotations={"sidecar.istio.io/inject": "false"})),
+    "injection off by label": ("sidecars-bank-a", injected_pod(labels={"sidecar.istio.io/inject": "false"})),
+    "ports left out": ("sidecars-bank-a", injected_pod(annotations={"traffic.sidecar.istio.io/excludeInboundPorts": "8080"})),
     "networks left out": (
         "sidecars-bank-a",
-        _pod(annotations={"traffic.sidecar.istio.io/excludeOutboundIPRanges": "0.0.0.0/0"}),
+        injected_pod(annotations={"traffic.sidecar.istio.io/excludeOutboundIPRanges": "0.0.0.0/0"}),
     ),
     "outbound ports left out": (
         "sidecars-bank-a",
-        _pod(annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": "443"}),
+        injected_pod(annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": "443"}),
     ),
-    "interfaces left out": ("sidecars-bank-a", _pod(annotations={"traffic.sidecar.istio.io/excludeInterfaces": "eth0"})),
-    "another template": ("sidecars-bank-a", _pod(annotations={"inject.istio.io/templates": "gateway"})),
-    "another image by annotation": ("sidecars-bank-a", _pod(annotations={"sidecar.istio.io/proxyImage": "evil"})),
-    "another bootstrap": ("sidecars-bank-a", _pod(annotations={"sidecar.istio.io/bootstrapOverride": "evil"})),
-    "another configuration": ("sidecars-bank-a", _pod(annotations={"proxy.istio.io/config": "{}"})),
-    "no redirection": ("sidecars-bank-a", _pod(annotations={"sidecar.istio.io/interceptionMode": "NONE"})),
-    "plain text by label": ("sidecars-bank-a", _pod(labels={"security.istio.io/tlsMode": "disabled"})),
-    "ambient by label": ("sidecars-bank-a", _pod(labels={"istio.io/dataplane-mode": "none"})),
-    "another region's network": ("sidecars-bank-a", _pod(labels={"topology.istio.io/network": "eu-central-1"})),
-    "a node by name": ("placement", _pod(nodeName="n")),
-    "the authority's key by volume": ("store-keys", _pod(volumes=[{"name": "k", "secret": {"secretName": "stores-root"}}])),
+    "interfaces left out": ("sidecars-bank-a", injected_pod(annotations={"traffic.sidecar.istio.io/excludeInterfaces": "eth0"})),
+    "another template": ("sidecars-bank-a", injected_pod(annotations={"inject.istio.io/templates": "gateway"})),
+    "another image by annotation": ("sidecars-bank-a", injected_pod(annotations={"sidecar.istio.io/proxyImage": "evil"})),
+    "another bootstrap": ("sidecars-bank-a", injected_pod(annotations={"sidecar.istio.io/bootstrapOverride": "evil"})),
+    "another configuration": ("sidecars-bank-a", injected_pod(annotations={"proxy.istio.io/config": "{}"})),
+    "no redirection": ("sidecars-bank-a", injected_pod(annotations={"sidecar.istio.io/interceptionMode": "NONE"})),
+    "plain text by label": ("sidecars-bank-a", injected_pod(labels={"security.istio.io/tlsMode": "disabled"})),
+    "ambient by label": ("sidecars-bank-a", injected_pod(labels={"istio.io/dataplane-mode": "none"})),
+    "another region's network": ("sidecars-bank-a", injected_pod(labels={"topology.istio.io/network": "eu-central-1"})),
+    "a node by name": ("placement", injected_pod(nodeName="n")),
+    "the authority's key by volume": (
+        "store-keys",
+        injected_pod(volumes=[{"name": "k", "secret": {"secretName": "stores-root"}}]),
+    ),
     "the authority's key by projection": (
         "store-keys",
-        _pod(volumes=[{"name": "k", "projected": {"sources": [{"secret": {"name": "stores-root"}}]}}]),
+        injected_pod(volumes=[{"name": "k", "projected": {"sources": [{"secret": {"name": "stores-root"}}]}}]),
     ),
 }
 
@@ -288,19 +226,19 @@ def test_a_pod_that_goes_round_the_mesh_is_refused_to_everybody(editor, deployer
 
 
 def test_a_pod_as_the_injector_makes_it_is_let_in(editor):
-    assert refused(editor, "POST", PODS, _pod()) == ""
+    assert refused(editor, "POST", PODS, injected_pod()) == ""
 
 
 def test_a_stores_pod_stands_outside_the_mesh_and_no_service_does(server, deployer):
     server.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ledger", "namespace": TENANT}})
-    pod = _pod(initContainers=None, serviceAccountName="ledger", labels={"sidecar.istio.io/inject": "false"})
+    pod = injected_pod(initContainers=None, serviceAccountName="ledger", labels={"sidecar.istio.io/inject": "false"})
     assert refused(deployer, "POST", PODS, pod) == ""
     pod["spec"]["serviceAccountName"] = "default"
     assert refused(deployer, "POST", PODS, pod).count("'floor-") == 2
 
 
 def test_what_no_control_is_about_an_editor_may_do(editor):
-    assert refused(editor, "PUT", *_at(_config("own"))) == ""
+    assert refused(editor, "PUT", *at(config("own"))) == ""
     assert refused(editor, "POST", f"{IN}/secrets", _secret("own")) == ""
     assert refused(editor, "PUT", IN, _namespace(TENANT, {**LABELS, "team": "payments"})) == ""
     assert refused(editor, "POST", SPACES, _namespace("new", {"istio-injection": "enabled"})) == ""
@@ -311,14 +249,6 @@ def test_exceptions_and_exclusions_in_a_tenants_namespace_are_refused(server, ed
         server.prepare([one])
         with pytest.raises(Exception, match="floor-admission-configuration"):
             editor.apply(one, dry_run=True)
-
-
-def test_the_responder_changes_risk_and_nothing_else_and_no_other_account_does(server):
-    responder = Caller(server, "system:serviceaccount:security:risk-responder")
-    assert refused(responder, "PUT", *_at(_config("workload-risk"))) == ""
-    assert "'floor-decision-data'" in refused(responder, "PUT", *_at(_config("opa-policy")))
-    other = Caller(server, "system:serviceaccount:bank-a:risk-responder")
-    assert "'floor-decision-data'" in refused(other, "PUT", *_at(_config("workload-risk")))
 
 
 def test_a_kubelet_gets_its_pods_tokens(server):
@@ -336,7 +266,7 @@ def test_a_kubelet_gets_its_pods_tokens(server):
     ],
 )
 def test_a_name_like_the_deployers_is_not_the_deployers(server, user):
-    assert "'floor-decision-data'" in refused(Caller(server, user), "PUT", *_at(_config("opa-policy")))
+    assert "'floor-decision-data'" in refused(Caller(server, user), "PUT", *at(config("opa-policy")))
 
 
 def test_policies_of_the_server_itself_are_judged_by_none_of_them(editor):

@@ -16,8 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from components.decision.container import opa_arguments
-from components.decision.objects import DATA_FILE, RISK_FILE, tenant_objects
+from components.decision.objects import DATA_FILE, tenant_objects
 from components.graph.model import Graph
+from components.graph.names import RISK_FILE
 from components.settings import load
 from sandbox import opa, opa_wire
 from tests.support.program import changed

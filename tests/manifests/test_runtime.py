@@ -13,6 +13,7 @@ import yaml
 
 from components.graph.model import Graph
 from components.runtime.certificates import authority, certificates
+from components.runtime.responder import responder_objects
 from components.runtime.sidekick import SecretDelivery, sidekick_objects
 from components.settings import CONFIG_KEY, load
 from components.tenancy.namespace import platform_namespaces
@@ -22,7 +23,11 @@ from tests.support.objects import pods_of, refusal, settled
 ROOT = Path(__file__).parents[2]
 OUTPUTS: dict[str, dict[str, Any]] = {
     "none": {},
-    "all": {"slack": {}, "pagerduty": {}, "responder": {"service": "responder", "port": 8080}},
+    "all": {
+        "slack": {},
+        "pagerduty": {},
+        "responder": {"image": f"registry.example/platform/risk-responder@sha256:{'0' * 64}"},
+    },
 }
 
 
@@ -39,6 +44,7 @@ def objects(outputs: str) -> tuple[dict[str, Any], ...]:
         *authority(),
         *certificates(),
         *sidekick_objects(graph, brought if outputs == "all" else None),
+        *responder_objects(graph, "eu-west-1"),
     )
 
 
@@ -49,13 +55,15 @@ def test_the_server_accepts_every_object(api_server: ApiServer, outputs):
 
 
 @pytest.mark.parametrize("outputs", OUTPUTS)
-def test_the_side_kicks_pod_is_admitted_where_nothing_privileged_is(api_server: ApiServer, outputs):
+def test_the_pods_are_admitted_where_nothing_privileged_is(api_server: ApiServer, outputs):
     settled(api_server, objects(outputs))
-    (pod,) = pods_of(objects(outputs))
-    assert refusal(api_server, pod) == ""
-    weakened = copy.deepcopy(pod)
-    weakened["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
-    assert "restricted" in refusal(api_server, weakened)
+    pods = list(pods_of(objects(outputs)))
+    assert len(pods) == (2 if outputs == "all" else 1)
+    for pod in pods:
+        assert refusal(api_server, pod) == ""
+        weakened = copy.deepcopy(pod)
+        weakened["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+        assert "restricted" in refusal(api_server, weakened)
 
 
 @pytest.mark.parametrize("kind", ["AuthorizationPolicy", "Certificate", "ClusterIssuer", "PodMonitor", "Sidecar"])

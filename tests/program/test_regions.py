@@ -210,12 +210,14 @@ COUNTS_EVERY_TENANT = {
         "monitoring-loki-release",
         "monitoring-stack",
         "runtime-falco-release",
+        "runtime-responder-objects-configmap-security-risk-responder",
+        "runtime-responder-objects-deployment-security-risk-responder",
         "telemetry-gateway",
         "telemetry-objects-authorizationpolicy-observability-telemetry-gateway",
     )
 } | {"eu-west-1-services-mesh-issuer-realm-configmap-keycloak-keycloak-realm"}
 """The platform's own lists of tenants: limits (the limiter restarts when its file changes), whose logs and spans are whose, who
-looks at which, Falco's model of who runs what, and OIDC clients."""
+looks at which, Falco's model of who runs what, whom the responder knows (it restarts when its file changes), and OIDC clients."""
 
 
 def test_a_tenant_added_changes_nothing_of_the_others():

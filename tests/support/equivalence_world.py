@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from components.cni.objects import NAMESPACES
 from components.cni.objects import region_objects as network_region
-from components.decision.objects import DATA_FILE, RISK_CONFIG_MAP, RISK_FILE, data_config_map
+from components.decision.objects import DATA_FILE, data_config_map
 from components.decision.objects import region_objects as decision_region
 from components.graph.model import Graph
-from components.graph.names import EASTWEST, EGRESS, GATEWAYS, INGRESS, NAMESPACE_LABEL
+from components.graph.names import EASTWEST, EGRESS, GATEWAYS, INGRESS, NAMESPACE_LABEL, RISK_CONFIG_MAP, RISK_FILE
 from components.identity.registration import region_objects as identity_region
 from components.manifests import Manifest, object_key
 from components.mesh.authentication import audience, jwks_url

@@ -275,8 +275,9 @@ def test_no_rule_uses_a_shorthand_or_leaves_out_who_how_or_what(tree: dict[str, 
                 )
                 assert "*" not in operation["methods"]
                 assert all(f"{host}:*" in operation["hosts"] for host in operation.get("hosts", []) if ":" not in host), where
-        actions = {policy["spec"].get("action", "none") for policy in of_kind(objects, "AuthorizationPolicy")}
-        assert actions <= {"ALLOW", "CUSTOM", "none"}, "a path is allowed, never denied"
+        specs = [policy["spec"] for policy in of_kind(objects, "AuthorizationPolicy")]
+        assert {spec.get("action", "none") for spec in specs} == {"ALLOW", "CUSTOM", "DENY", "none"}
+        assert all(spec["rules"] == [{}] for spec in specs if spec.get("action") == "DENY"), "a path is allowed, never denied"
 
 
 def test_the_health_path_alone_needs_no_token() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.graph.model import Graph
-from components.graph.names import GATEWAYS, RATE_LIMIT_NAMESPACE, RUNNER, SERVICE_LABEL, SPIRE_CLASS
+from components.graph.names import GATEWAYS, RATE_LIMIT_NAMESPACE, RESPONDER, RUNNER, SERVICE_LABEL, SPIRE_CLASS
 from components.identity.issuer import POD_LABELS
 from components.identity.registration import ID_TEMPLATE, MONITORING, region_objects, tenant_objects
 from components.settings import load
@@ -77,7 +77,7 @@ def test_every_pod_is_registered_once_under_the_id_that_policies_name(stack, reg
     ]
     for expected, pod in pods:
         assert [issued(each, pod, domain) for each in all_of_them if selected(each, pod)] == [expected]
-    further = {"ratelimit", "telemetry-gateway", "audit-reader", "falcosidekick", "tempo", RUNNER, *MONITORING}
+    further = {"ratelimit", "telemetry-gateway", "audit-reader", "falcosidekick", RESPONDER, "tempo", RUNNER, *MONITORING}
     further |= {"keycloak"} if region == HOME else set()
     assert len(all_of_them) == len(pods) + len(further)
 

@@ -17,19 +17,21 @@ from components.cni.policies_observability import SCRAPED, SIDE_KICK
 from components.graph.model import Graph
 from components.graph.names import PROXY_METRICS_PORT, RUNTIME_NAMESPACE, SECURITY_NAMESPACE
 from components.runtime import certificates, names
-from components.runtime.configuration import PRIORITIES, alertmanagers, configuration, configuration_file, severities
+from components.runtime.configuration import alertmanagers, configuration, configuration_file, severities
 from components.runtime.falco import CERTIFICATES_FOLDER, chart_values, image_values
 from components.runtime.sidekick import SecretDelivery, sidekick_objects
 from components.settings import CONFIG_KEY, SettingsError, load
+from components.settings.runtime import PRIORITIES
 from tests.support.charts import unknown
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 FACTS = yaml.safe_load((ROOT / "tests" / "data" / "falco" / "sidekick.yaml").read_text(encoding="utf-8"))
+RESPONDER_IMAGE = f"registry.example/platform/risk-responder@sha256:{'0' * 64}"
 EVERYTHING = {
     "slack": {},
     "pagerduty": {"region": "eu", "minimum_priority": "alert"},
-    "responder": {"service": "responder", "port": 8080, "path": "/events"},
+    "responder": {"image": RESPONDER_IMAGE},
 }
 
 
