@@ -26,7 +26,7 @@ SLOW = (
     "manifests/test_mesh_verdicts.py",
     "manifests/test_network_engine.py",
     "manifests/test_quarantine.py",
-    "manifests/test_responder.py",
+    "manifests/test_responder",
     "manifests/test_telemetry_redaction.py",
     "policy/test_fuzz.py",
     "policy/test_scale.py",
