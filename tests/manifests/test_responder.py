@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from components.tenant import COMPILERS
 from sandbox.apiclient import ApiServer, RefusedError
 from sandbox.apiserver import control_plane
 from sandbox.crds import load_crds
+from sandbox.proof.attacks import runtime
 from sandbox.toolchain import COMPILER, ROOT, build, toolchain
 from tests.manifests.floor_support import Caller, injected_pod, refused, wait_until
 from tests.support.program import stack_settings
@@ -213,6 +215,14 @@ def test_at_high_risk_the_pod_is_in_quarantine_if_its_account_is_the_workloads(s
     assert after["metadata"]["labels"] == {**before["metadata"]["labels"], QUARANTINE_LABEL: "true"}
     assert after["spec"] == before["spec"]
     assert post(address, named(CALLER), pod="api-ms-1") == 204
+
+
+def test_the_proofs_event_is_one_that_is_acted_on(server, address):
+    world = SimpleNamespace(graph=graph(), home_region=REGION)
+    event = runtime.event(world, graph().workloads[CALLER], "api-ms-1")
+    assert ask(address, "POST", RESPONDER_PATH, json.dumps(event)) == 204
+    assert risks(server) == everywhere({named(CALLER).removeprefix("spiffe://"): "high"})
+    assert label(server, "api-ms-1") == "true"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Attacks against admission, secrets, egress and at run time, as far as they need no sandbox: what is sent, how it is read."""
 
 import copy
-import json
 import re
 import subprocess
 from base64 import b64decode, urlsafe_b64encode
@@ -11,8 +10,9 @@ from typing import Any
 import pytest
 
 from components.graph.model import Graph
+from components.runtime.sidekick import sidekick_objects
 from components.settings import load_file
-from sandbox.proof import responder
+from sandbox.proof import events
 from sandbox.proof.attacks import admission, egress, runtime, secrets, stolen
 from sandbox.proof.attacks.apiserver import Said, attempted, groups
 from sandbox.proof.attacks.stores import Told
@@ -153,39 +153,17 @@ def test_vault_that_does_not_take_the_old_state_back_is_an_error():
         pass
 
 
-def test_an_event_raises_the_risk_of_whom_it_names_by_its_priority(graph: Graph):
-    assert [responder.risk({"priority": word}) for word in ("Critical", "error", "Warning", "Notice", "")] == [
-        *("high", "high", "medium", "low", "low")
-    ]
-    who = f"{graph.trust_domain(REGION)}/ns/bank-a/sa/trans-ms"
-    assert responder.caller({"output_fields": {"spiffe_id": f"spiffe://{who}"}}, graph, REGION) == who
-
-
-@pytest.mark.parametrize(
-    "told",
-    ["", "spiffe://evil.example/ns/bank-a/sa/trans-ms", "spiffe://{domain}/ns/bank-a/sa/nobody", "spiffe://{domain}/ns/bank-a"],
-)
-def test_an_event_of_nobody_raises_no_risk(graph: Graph, told: str):
-    name = told.replace("{domain}", graph.trust_domain(REGION))
-    with pytest.raises(ProofError, match="no workload"):
-        responder.caller({"output_fields": {"spiffe_id": name}}, graph, REGION)
-
-
-def test_no_event_lowers_a_risk_or_touches_another():
-    before = {"a": "high", "b": "medium"}
-    assert responder.raised(before, "a", "low") == before
-    assert responder.raised(before, "c", "medium") == {**before, "c": "medium"}
-    assert responder.raised(before, "b", "high") == {"a": "high", "b": "high"}
-
-
-def test_the_events_workload_is_at_high_risk(graph: Graph):
-    class Region:
-        home_region = REGION
-
-    Region.graph = graph
-    made = json.loads(json.dumps(runtime.event(Region, graph.workloads[runtime.CALLER], "p")))
-    assert responder.risk(made) == "high"
-    assert responder.caller(made, graph, REGION).endswith("/ns/bank-a/sa/trans-ms")
+def test_what_posts_events_is_the_side_kicks_pod_but_for_its_program(graph: Graph):
+    (deployment,) = (one for one in sidekick_objects(graph) if one["kind"] == "Deployment")
+    template, pod = deployment["spec"]["template"], events.stand_in(graph)
+    assert pod["metadata"]["labels"] == template["metadata"]["labels"]
+    assert template["metadata"]["annotations"].items() <= pod["metadata"]["annotations"].items()
+    for key in ("serviceAccountName", "automountServiceAccountToken", "securityContext"):
+        assert pod["spec"][key] == template["spec"][key]
+    (container,), (own,) = pod["spec"]["containers"], template["spec"]["containers"]
+    assert container["securityContext"] == own["securityContext"]
+    assert (container["image"], own["image"]) == (graph.settings.images.chaos.pause, graph.settings.images.falcosidekick)
+    assert not {"args", "volumeMounts"} & set(container)
 
 
 def test_a_pod_whose_application_has_a_token_of_its_own_proves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -1,11 +1,14 @@
 """A workload that does what it was not declared to do: Falco's event raises its risk, and its next call is refused.
 
 Falco watches the kernel and does not run here; the event has the shape in which the side-kick posts it. What follows is real: the
-responder's account writes the risk past admission, kubelets bring it into the pods, OPA decides by it.
+mesh lets the side-kick's identity post it, the responder writes the risk and labels the pod past admission, kubelets bring the
+risk into the pods, OPA decides by it.
 """
 
+import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -13,14 +16,27 @@ from typing import TYPE_CHECKING, Any, Final
 from components.decision.objects import RULES_CONFIG_MAP
 from components.graph.identity import spiffe_id
 from components.graph.model import Workload
-from sandbox.proof import responder
-from sandbox.proof.attacks import apiserver
+from components.graph.names import (
+    QUARANTINE_LABEL,
+    RESPONDER,
+    RESPONDER_PATH,
+    RESPONDER_PORT,
+    SECURITY_NAMESPACE,
+    SERVICE_LABEL,
+    service_host,
+)
+from sandbox.proof import events
+from sandbox.proof.attacks import apiserver, raw
 from sandbox.proof.attacks.admission import home
 from sandbox.proof.attacks.apiserver import MERGE, Asked, ask, attempted
-from sandbox.proof.attacks.registry import Attempted, Planned, Switch
+from sandbox.proof.attacks.ground import ATTACKER, pod, stolen
+from sandbox.proof.attacks.mesh import settled
+from sandbox.proof.attacks.raw import Handshake
+from sandbox.proof.attacks.registry import Attempted, Planned, Sent, Switch
+from sandbox.proof.attacks.switches import OFF, added
 from sandbox.proof.refusals import stopped_by
 from sandbox.proof.results import Evidence
-from sandbox.proof.world import Answer, ProofError, World
+from sandbox.proof.world import Answer, Pod, ProofError, World
 
 if TYPE_CHECKING:
     from sandbox.proof.tokens import Tokens
@@ -28,6 +44,8 @@ if TYPE_CHECKING:
 FAMILY: Final = "runtime"
 CALLER, CALLEE, PATH = "bank-a/trans-ms", "shared/notifications", "/events"
 """An edge that no other attack needs: while it is at risk the caller is refused."""
+NEIGHBOUR, NEIGHBOURS_PATH = "bank-a/auth-ms", "/authorize"
+"""Who may call the caller, and what."""
 _PATIENCE_SECONDS: Final = 150.0
 """A kubelet looks at what a pod mounts every minute to minute and a half."""
 _BETWEEN_SECONDS: Final = 1.0
@@ -64,10 +82,10 @@ def event(world: World, workload: Workload, pod: str) -> dict[str, Any]:
 
 def _after_an_event(world: World, _tokens: "Tokens") -> Attempted:
     caller, callee = (world.graph.workloads[ref] for ref in (CALLER, CALLEE))
-    pod, target = world.pod(world.home_region, caller), world.pod(world.home_region, callee)
+    source, target = world.pod(world.home_region, caller), world.pod(world.home_region, callee)
 
     def call() -> Answer:
-        return world.call(pod, world.url(callee, PATH), "-method=POST", "-body={}")
+        return world.call(source, world.url(callee, PATH), "-method=POST", "-body={}")
 
     # a risk that was put back is read as late as one that was raised
     before = _until(call, allowed=True)
@@ -76,13 +94,37 @@ def _after_an_event(world: World, _tokens: "Tokens") -> Attempted:
         raise ProofError(msg)
     if _ABSENT.is_set():
         return Attempted(stopped=False, by="", evidence=Evidence(source=f"{caller.ref}, nobody responds", words=str(before)))
-    began = time.monotonic()
-    with responder.responded(home(world), world.graph, event(world, caller, pod.name)):
+    with events.sidekick(world) as sidekick, events.restored(world):
+        began = time.monotonic()
+        events.post(world, sidekick, event(world, caller, source.name))
+        found = home(world).get("v1", "Pod", caller.tenant, source.name) or {"metadata": {}}
+        if found["metadata"].get("labels", {}).get(QUARANTINE_LABEL) != "true":
+            msg = f"{source} is not in quarantine after the event"
+            raise ProofError(msg)
         answer = _until(call, allowed=False)
         took = time.monotonic() - began
-    by, seen = stopped_by(world, target, answer, pod, path=PATH)
-    words = f"{took:.0f} s after the event: {seen.words}"
+        _nobody_reaches(world, source)
+    by, seen = stopped_by(world, target, answer, source, path=PATH)
+    words = f"{took:.0f} s after the event, its pod in quarantine and called by nobody: {seen.words}"
     return Attempted(stopped=bool(by), by=by, evidence=Evidence(source=seen.source, words=words))
+
+
+def _nobody_reaches(world: World, quarantined: Pod) -> None:
+    """A declared call to a pod in quarantine; what its proxy had open before is drained first.
+
+    Raises:
+        ProofError: it is answered, or refused by another than Istio's rules.
+    """
+    called = world.graph.workloads[CALLER]
+    caller = world.pod(world.home_region, world.graph.workloads[NEIGHBOUR])
+    answer = _until(
+        lambda: world.call(caller, world.url(called, NEIGHBOURS_PATH), "-method=POST", "-body={}"),
+        allowed=False,
+    )
+    by, seen = stopped_by(world, quarantined, answer, caller, path=NEIGHBOURS_PATH)
+    if by != "mesh-authorization":
+        msg = f"{quarantined} is in quarantine, and a call to it is stopped by {by or 'nobody'}: {seen.words}"
+        raise ProofError(msg)
 
 
 def _until(call: Callable[[], Answer], *, allowed: bool) -> Answer:
@@ -103,16 +145,38 @@ def _nobody_responds(_world: World) -> Iterator[None]:
         _ABSENT.clear()
 
 
+def _false_event(world: World, _tokens: "Tokens") -> Sent:
+    """A tenant's service would have another one shut out. Of a priority that nothing is done about, should it be taken."""
+    number, target = f"attack-{uuid.uuid4()}", events.responder(world)
+    told = {**event(world, world.graph.workloads[CALLER], "any"), "priority": "Debug"}
+    host = f"{service_host(SECURITY_NAMESPACE, RESPONDER)}:{RESPONDER_PORT}"
+    headers = (("Host", host), ("Content-Type", "application/json"), ("X-Request-Id", number))
+    sent = raw.request("POST", RESPONDER_PATH, headers, json.dumps(told))
+    shown = Handshake(shown=stolen(world, ATTACKER))
+    answer = raw.send(pod(world, ATTACKER), (target.address, RESPONDER_PORT), sent, shown)
+    return Sent(answer=answer, callee=target, request=number, note=f"an event posted as {ATTACKER}")
+
+
+@contextmanager
+def _anybody_posts(world: World) -> Iterator[None]:
+    about = {"name": f"{OFF}-callers", "namespace": SECURITY_NAMESPACE}
+    spec = {"action": "ALLOW", "selector": {"matchLabels": {SERVICE_LABEL: RESPONDER}}, "rules": [{}]}
+    manifest = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": about, "spec": spec}
+    with settled([events.responder(world)]) as differ, added(home(world), manifest):
+        differ()
+        yield
+
+
 def _rules_by_responder(world: World, _tokens: "Tokens") -> Attempted:
     """Whoever takes the responder over wants more than risks."""
     namespace = world.graph.workloads[CALLEE].tenant
     path = f"/api/v1/namespaces/{namespace}/configmaps/{RULES_CONFIG_MAP}"
     asked = Asked("PATCH", path, {"data": {"authz.rego": ""}}, MERGE)
-    return attempted(ask(home(world), asked, responder.ACCOUNT), responder.ACCOUNT)
+    return attempted(ask(home(world), asked, events.ACCOUNT), events.ACCOUNT)
 
 
 def _every_right(world: World) -> AbstractContextManager[None]:
-    return apiserver.every_right(home(world), responder.ACCOUNT, "proof-responder-every-right")
+    return apiserver.every_right(home(world), events.ACCOUNT, "proof-responder-every-right")
 
 
 ATTACKS: Final = (
@@ -125,6 +189,16 @@ ATTACKS: Final = (
         make=_after_an_event,
         single=_ALONE,
         switch=Switch(layer="opa", part="an answer to events", off=_nobody_responds),
+    ),
+    Planned(
+        key=f"{FAMILY}-false-event",
+        title="an event about another service, posted to the responder by a tenant's",
+        family=FAMILY,
+        techniques=("T1562.011",),
+        expected="mesh-authorization",
+        make=_false_event,
+        single="Istio's rules alone tell callers apart here; on a cluster with Cilium its rules do too",
+        switch=Switch(layer="mesh-authorization", part="the responder's callers", off=_anybody_posts),
     ),
     Planned(
         key=f"{FAMILY}-responder",
