@@ -179,7 +179,6 @@ _FORGERIES: Final[Mapping[str, _Forging]] = {
     "wrong-audience": lambda forger, _header, _claims, token: forger.claimed(token, aud=_FOREIGN),
     "wrong-issuer": lambda forger, _header, claims, token: forger.claimed(token, iss=f"{claims['iss']}-of-others"),
     "wrong-scope": lambda forger, _header, _claims, token: forger.claimed(token, scope="profile"),
-    "wrong-client": lambda forger, _header, _claims, token: forger.claimed(token, azp="bank-z.web", client_id="bank-z.web"),
     "no-audience": lambda forger, _header, _claims, token: forger.claimed(token, aud=None),
     "no-scope": lambda forger, _header, _claims, token: forger.claimed(token, scope=None),
     "expired": _expired,

@@ -23,7 +23,7 @@ LAYERS: Final[Mapping[str, str]] = {
     "request-authentication": "Istio RequestAuthentication",
     "opa": "OPA",
     "gateway": "Istio gateway",
-    "proxy": "Envoy, malformed requests",
+    "proxy": "Envoy, requests that it cannot read or route",
     "rate-limit": "envoyproxy/ratelimit",
     "egress": "Istio egress (REGISTRY_ONLY)",
     "gatekeeper": "Gatekeeper",
@@ -35,17 +35,23 @@ LAYERS: Final[Mapping[str, str]] = {
     "postgres": "PostgreSQL",
     "spire": "SPIRE",
     "network-policy": "network policies",
+    "opa-failure": "Envoy, since OPA gave no decision",
+    "rate-limit-failure": "Envoy, since the rate limiter did not answer",
 }
 """Who may refuse: a stable id and the name that the report shows."""
+FAILURES: Final = frozenset({"opa-failure", "rate-limit-failure"})
+"""Those that refuse because a layer is away: it fails closed, and has judged nothing."""
 Entry = Mapping[str, Any]
 """A line of a proxy's access log, by the fields of `components.mesh.telemetry`."""
 
 _GATEWAY_NAMESPACES: Final = frozenset(gateway.namespace for gateway in GATEWAYS)
 _FILTERS: Final = (
     ("mesh-authorization", re.compile(r"^rbac_access_denied")),
-    ("opa", re.compile(r"^ext_authz_(denied|error)")),
+    ("opa", re.compile(r"^ext_authz_denied")),
+    ("opa-failure", re.compile(r"^ext_authz_error")),
     ("request-authentication", re.compile(r"^jwt_authn_access_denied")),
-    ("rate-limit", re.compile(r"^(request_rate_limited|local_rate_limited|rate_limiter_error)")),
+    ("rate-limit", re.compile(r"^(request_rate_limited|local_rate_limited)")),
+    ("rate-limit-failure", re.compile(r"^rate_limiter_error")),
     ("mesh-mtls", re.compile(r"TLS_error")),
 )
 """Beginnings of Envoy's response code details and termination details, as its filters write them."""
@@ -53,18 +59,23 @@ _MALFORMED: Final = re.compile(
     r"^(codec_error|http1\.|http2\.|path_normalization_failed|missing_|absolute_path_rejected|low_version|invalid_"
     r"|request_headers_failed_strict_check|request_payload_too_large|request_header_timeout|upgrade_failed)"
 )
-_NO_ROUTE: Final = ("route_not_found", "filter_chain_not_found")
+_NO_CHAIN, _NO_ROUTE = "filter_chain_not_found", "route_not_found"
 _BLOCKED: Final = 502
 """Istio's answer to HTTP for a host that is out of the caller's scope."""
 _ALERT: Final = re.compile(r"remote error: (tls: .+)$")
+_POSTGRES: Final = (
+    r"(FATAL|ERROR): .*(permission denied|authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects"
+    r"|requires a valid client certificate|not permitted)|SSL error: .*alert (unknown ca|certificate required|bad certificate)"
+)
+"""A database that is away or starting says FATAL too; as little of that is a refusal as what is not there."""
 _WORDS: Final = (
     ("gatekeeper", re.compile(r'admission webhook "[a-z-]+\.gatekeeper\.sh" denied')),
     ("pod-security", re.compile(r"violates PodSecurity")),
     ("admission-policy", re.compile(r"ValidatingAdmissionPolicy '[^']+' with binding '[^']+' denied")),
     ("kubernetes-authentication", re.compile(r'^Unauthorized$|"reason":"Unauthorized"')),
     ("kubernetes-rbac", re.compile(r'User "[^"]+" cannot |is attempting to grant RBAC permissions not currently held')),
-    ("vault", re.compile(r'"errors":\s*\[')),
-    ("postgres", re.compile(r"(FATAL|ERROR): .*(permission denied|authentication failed|pg_hba|not permitted|does not exist)")),
+    ("vault", re.compile(r'"errors":\s*\["[^"]*(permission denied|error validating token)')),
+    ("postgres", re.compile(_POSTGRES)),
     ("spire", re.compile(r"no identity issued|code = PermissionDenied")),
 )
 _SLACK_SECONDS: Final = 1.0
@@ -133,11 +144,17 @@ def refusal(entry: Entry, *, gateway: bool = False) -> str:
             return layer
     if _is_out_of_scope(entry, details):
         return "egress"
-    if details in _NO_ROUTE:
-        return "gateway" if gateway else "mesh-mtls" if details == "filter_chain_not_found" else "egress"
+    if details in {_NO_CHAIN, _NO_ROUTE}:
+        return "gateway" if gateway else _unrouted(entry, details)
     if _MALFORMED.match(details):
         return "gateway" if gateway else "proxy"
     return ""
+
+
+def _unrouted(entry: Entry, details: str) -> str:
+    if details == _NO_CHAIN:
+        return "mesh-mtls"
+    return "egress" if _leaves(entry) else "proxy"
 
 
 def by_words(words: str) -> str:
@@ -235,9 +252,14 @@ def shortened(entry: Entry) -> str:
 def _is_out_of_scope(entry: Entry, details: str) -> bool:
     if entry.get("upstream_cluster") in ("BlackHoleCluster", "block_all"):
         return True
-    # A line without a certificate of its own is of a call that leaves the pod; Istio's route for unknown hosts has no cluster.
-    leaves = not entry.get("self") and not entry.get("tls_version")
-    return details == "direct_response" and leaves and entry.get("status") == _BLOCKED and not entry.get("upstream_cluster")
+    # Istio's route for unknown hosts has no cluster.
+    refused = details == "direct_response" and entry.get("status") == _BLOCKED and not entry.get("upstream_cluster")
+    return refused and _leaves(entry)
+
+
+def _leaves(entry: Entry) -> bool:
+    """Whether it is of a call that leaves the pod: that comes to its proxy without TLS."""
+    return not entry.get("self") and not entry.get("tls_version")
 
 
 def _grouped(entries: Iterable[Entry], key: str) -> Mapping[str, list[Entry]]:

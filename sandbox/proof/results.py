@@ -1,6 +1,7 @@
 """What a proof found, in the shapes that proof.json has and the report shows. Durations are seconds, times RFC 3339 in UTC."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -64,9 +65,17 @@ class Attempt:
     without: str
     """The layer that was off; empty with all on."""
     stopped: bool
+    """Whether a layer refused it, and said so; what failed for another reason was not stopped."""
     by: str
     """Who stopped it; empty when nobody did."""
     evidence: Evidence
+    failed: bool = False
+    """Whether it neither went through nor was refused: it could not be made, or nobody owns up to its end."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it was seen to go through."""
+        return not self.stopped and not self.failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +96,47 @@ class Attack:
     attempts: tuple[Attempt, ...]
     single: str = ""
     """Why no second layer stands behind the first; empty when one does."""
+    unswitchable: str = ""
+    """Why that layer cannot be turned off here, so that the attack is made once; empty when it can."""
+    closed: str = ""
+    """Why the next layer refuses everything without the first, the attack with it; empty when it judges the attack."""
+    control: str = ""
+    """Regular expression of the words in which the expected layer must refuse; empty where the layer alone tells."""
+    behind: str = ""
+    """The same of the second refusal; without one it must be another layer's."""
 
     @property
     def holds(self) -> bool:
-        """Stopped by the layer that must; with that one off by the next, unless it is named as a single."""
+        """Stopped by the layer that must, and as it must; with that one off as `is_stopped_again` or `is_through` says.
+
+        What cannot be switched is not made again.
+        """
         first, *others = self.attempts
-        with_all = not first.without and first.stopped and first.by == self.expected
-        return with_all and (bool(self.single) or (bool(others) and all(one.stopped for one in others)))
+        if first.without or not self.is_stopped:
+            return False
+        if self.unswitchable:
+            return not others
+        return self.is_through if self.single else self.is_stopped_again
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the layer that must stopped it, with everything on."""
+        first = self.attempts[0]
+        return first.stopped and first.by == self.expected and _says(first, self.control)
+
+    @property
+    def is_stopped_again(self) -> bool:
+        """Whether without that layer another one stopped it, or the same by the other control that is declared."""
+        others = self.attempts[1:]
+        return bool(others) and all(
+            one.stopped and (one.by != self.expected or bool(self.behind)) and _says(one, self.behind) for one in others
+        )
+
+    @property
+    def is_through(self) -> bool:
+        """Whether without that layer it was seen to go through."""
+        others = self.attempts[1:]
+        return bool(others) and all(one.succeeded for one in others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +234,10 @@ class Proof:
             "rotations": _each(Rotation, found["rotations"], evidence=_said),
         }
         return cls(**{**found, **made, "asked": tuple(found["asked"])})
+
+
+def _says(attempt: Attempt, words: str) -> bool:
+    return bool(attempt.by) and re.search(words, attempt.evidence.words) is not None
 
 
 def _each(kind: Callable[..., _Result], found: Iterable[dict[str, Any]], **made: Callable[[Any], Any]) -> tuple[_Result, ...]:

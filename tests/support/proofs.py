@@ -7,11 +7,12 @@ NAMES = {"mesh-mtls": "Istio mTLS", "opa": "OPA"}
 SAID = (Evidence(source="Envoy", words=f"tls=TLSv1.3 {HOSTILE}\nsecond line"),)
 
 
-def attempt(by: str, without: str = "", *, stopped: bool = True) -> Attempt:
-    return Attempt(without=without, stopped=stopped, by=by if stopped else "", evidence=SAID[0])
+def attempt(by: str, without: str = "", *, stopped: bool = True, failed: bool = False, words: str = "") -> Attempt:
+    seen = Evidence(source="Envoy", words=words) if words else SAID[0]
+    return Attempt(without=without, stopped=stopped, by=by if stopped else "", evidence=seen, failed=failed)
 
 
-def attack(key: str, *attempts: Attempt, family: str = "wire", technique: str = "T1557", single: str = "") -> Attack:
+def attack(key: str, *attempts: Attempt, family: str = "wire", technique: str = "T1557", single: str = "", **more: str) -> Attack:
     return Attack(
         key=key,
         title=f"{key} {HOSTILE}",
@@ -21,6 +22,7 @@ def attack(key: str, *attempts: Attempt, family: str = "wire", technique: str = 
         expected=attempts[0].by or "mesh-mtls",
         attempts=attempts,
         single=single,
+        **more,
     )
 
 

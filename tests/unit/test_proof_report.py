@@ -33,6 +33,24 @@ WRONG = {
     "an attack is not stopped": {"attacks": (attack("x", attempt("", stopped=False), attempt("opa", "mesh-mtls")),)},
     "nothing stands behind the first": {"attacks": (attack("x", attempt("opa"), attempt("", "opa", stopped=False)),)},
     "the second layer was never asked": {"attacks": (attack("x", attempt("opa")),)},
+    "the same layer refuses again": {"attacks": (attack("x", attempt("opa"), attempt("opa", "opa")),)},
+    "the same control refuses again": {
+        "attacks": (attack("x", attempt("opa", words="one"), attempt("opa", "opa", words="one"), behind="two"),)
+    },
+    "another control refuses first": {
+        "attacks": (attack("x", attempt("opa", words="one"), attempt("mesh-mtls", "opa"), control="two"),)
+    },
+    "the second refusal is nobody's": {"attacks": (attack("x", attempt("opa"), attempt("", "opa")),)},
+    "the second attempt fails": {"attacks": (attack("x", attempt("opa"), attempt("", "opa", stopped=False, failed=True)),)},
+    "a single is not made again": {"attacks": (attack("x", attempt("opa"), single="alone"),)},
+    "a single fails without its layer": {
+        "attacks": (attack("x", attempt("opa"), attempt("", "opa", stopped=False, failed=True), single="alone"),)
+    },
+    "a single is stopped again": {"attacks": (attack("x", attempt("opa"), attempt("mesh-mtls", "opa"), single="alone"),)},
+    "what cannot be switched is not stopped": {"attacks": (attack("x", attempt("", stopped=False), unswitchable="a flag"),)},
+    "what cannot be switched was": {
+        "attacks": (attack("x", attempt("opa"), attempt("mesh-mtls", "opa"), unswitchable="a flag"),)
+    },
     "a part that found nothing": {"rotations": ()},
     "a part that was not made to its end": {"failed": {"outages": "no load"}},
 }
@@ -72,8 +90,39 @@ def test_what_failed_is_shown_with_its_reason_even_when_part_of_it_was_seen():
 def test_sums_count_what_was_asked_and_what_came_of_it():
     words = {one.part: one.words for one in figures.sums(proof())}
     assert words["cells"] == "2 requests: 1 of 1 declared answered, 1 of 1 undeclared refused, 0 differences"
-    assert words["attacks"].startswith("2 of 2 stopped; without the layer that did it 1 of 1 stopped by the next; 1 with no")
+    assert words["attacks"] == (
+        "2 of 2 stopped by the layer that must; without it 1 of 1 stopped again (1 by the next layer, 0 by another control of "
+        "the same, 0 since the next lets nothing pass then), 1 of 1 with no second layer seen to go through; 0 made once, "
+        "since their layer cannot be turned off"
+    )
     assert "0 of 300 unauthorised requests answered, 0 of 1,200 authorised lost" in words["outages"]
+
+
+def test_a_second_control_of_a_layer_a_closed_next_and_what_is_made_once_are_counted_apart():
+    more = (
+        attack("same", attempt("vault", words="a"), attempt("vault", "vault", words="b"), behind="b"),
+        attack("closed", attempt("request-authentication"), attempt("opa", "request-authentication"), closed="nothing passes"),
+        attack("once", attempt("opa"), unswitchable="a flag"),
+        attack("elsewhere", attempt("opa"), attempt("mesh-mtls", "opa"), control="never said"),
+    )
+    changed = dataclasses.replace(proof(), attacks=(*proof().attacks, *more))
+    assert [one.holds for one in more] == [True, True, True, False]
+    words = {one.part: one.words for one in figures.sums(changed)}["attacks"]
+    assert words.startswith(
+        "5 of 6 stopped by the layer that must; without it 4 of 4 stopped again (2 by the next layer, 1 by another"
+    )
+    assert "1 since the next lets nothing pass then), 1 of 1 with no second layer" in words
+    assert "; 1 made once" in words
+    threat = next(one for one in tables.threats(changed, NAMES).rows if one.cells[0] == "Man-in-the-Middle")
+    assert threat.holds is False
+    shown = {row.cells[0].split()[0]: row.cells[-1] for row in tables.attacks(changed, NAMES).rows}
+    assert shown["once"] == "cannot be turned off: a flag"
+    assert shown["closed"].endswith("fails closed: nothing passes")
+
+
+def test_a_proof_of_a_tree_that_is_not_committed_is_not_published():
+    with pytest.raises(readme.ReadmeError, match="commit first"):
+        readme.block(dataclasses.replace(proof(), revision="7c41fa8+"))
 
 
 def test_a_declared_request_that_is_refused_is_a_difference_and_no_refusal_that_must_be():

@@ -27,7 +27,7 @@ ATTACKS: Final[tuple[Planned, ...]] = (
     *egress.ATTACKS,
 )
 """All of them; a family's own are in the module of its name."""
-SWITCHES: Final[tuple[Switch, ...]] = (*mesh.SWITCHES, *admission.SWITCHES, *secrets.SWITCHES, *egress.SWITCHES)
+SWITCHES: Final[tuple[Switch, ...]] = (*mesh.SWITCHES, *token.SWITCHES, *admission.SWITCHES, *egress.SWITCHES)
 """How each layer is turned off, unless an attack says another way."""
 
 

@@ -215,25 +215,74 @@ def _shell(world: World) -> Asked:
     return Asked("POST", _at(f"pods/{name}/exec?command=id&container=opa&stdout=true", namespace=OTHER_TENANT))
 
 
-_ASKED: Final[tuple[tuple[str, str, tuple[str, ...], str, Callable[[World], Asked]], ...]] = (
-    ("ephemeral-container", "a privileged container added to a pod that runs", ("T1610",), "A03", _ephemeral),
-    ("host-volume", "a volume of the node's files, for a claim", ("T1611",), "A05", _host_volume),
-    ("permissive-mtls", "mTLS made optional in the tenant's namespace", ("T1562.001", "T1557"), "A20", _permissive),
-    ("any-principal", "everybody let in by an AuthorizationPolicy", ("T1562.001",), "A21", _anybody),
-    ("namespace-labels", "Pod Security and injection switched off by a namespace's labels", ("T1562.001",), "A18", _labels),
-    ("stripping-webhook", "a webhook that rewrites pods and may fail", ("T1546",), "A16", _stripping),
-    ("constraint-removed", "a constraint of Gatekeeper removed", ("T1562.001",), "A17", _unguarded),
-    ("cluster-admin", "its own account bound to cluster-admin", ("T1098.006",), "A15", _cluster_admin),
-    ("escalating-role", "a role that may bind and escalate", ("T1098.006",), "A15", _binder),
-    ("aggregated-role", "rights slipped into everybody's view by aggregation", ("T1098.006",), "A15", _aggregated),
-    ("lasting-token", "a token without an end", ("T1528",), "A11", _lasting_token),
-    ("foreign-token", "a token of another tenant's account", ("T1528",), "A12", _foreign_token),
-    ("foreign-identity", "registered with SPIRE as another tenant's service", ("T1098",), "", _foreign_identity),
-    ("decision-rules", "another tenant's decision rules replaced", ("T1562.001",), "", _decisions),
-    ("own-risk", "its own risk written down", ("T1562.001",), "", _own_risk),
-    ("shell", "a command in another tenant's pod", ("T1609",), "", _shell),
+_ASKED: Final[tuple[tuple[str, str, tuple[str, ...], str, str, Callable[[World], Asked]], ...]] = (
+    (
+        "ephemeral-container",
+        "a privileged container added to a pod that runs",
+        ("T1610",),
+        "A03",
+        "violates PodSecurity",
+        _ephemeral,
+    ),
+    ("host-volume", "a volume of the node's files, for a claim", ("T1611",), "A05", r"\[host-volumes\]", _host_volume),
+    (
+        "permissive-mtls",
+        "mTLS made optional in the tenant's namespace",
+        ("T1562.001", "T1557"),
+        "A20",
+        "floor-platform-objects",
+        _permissive,
+    ),
+    ("any-principal", "everybody let in by an AuthorizationPolicy", ("T1562.001",), "A21", "floor-platform-objects", _anybody),
+    (
+        "namespace-labels",
+        "Pod Security and injection switched off by a namespace's labels",
+        ("T1562.001",),
+        "A18",
+        "floor-namespace-labels",
+        _labels,
+    ),
+    (
+        "stripping-webhook",
+        "a webhook that rewrites pods and may fail",
+        ("T1546",),
+        "A16",
+        "floor-admission-configuration",
+        _stripping,
+    ),
+    (
+        "constraint-removed",
+        "a constraint of Gatekeeper removed",
+        ("T1562.001",),
+        "A17",
+        "floor-admission-configuration",
+        _unguarded,
+    ),
+    ("cluster-admin", "its own account bound to cluster-admin", ("T1098.006",), "A15", "floor-platform-objects", _cluster_admin),
+    ("escalating-role", "a role that may bind and escalate", ("T1098.006",), "A15", "floor-platform-objects", _binder),
+    (
+        "aggregated-role",
+        "rights slipped into everybody's view by aggregation",
+        ("T1098.006",),
+        "A15",
+        "floor-platform-objects",
+        _aggregated,
+    ),
+    ("lasting-token", "a token without an end", ("T1528",), "A11", "floor-account-tokens", _lasting_token),
+    ("foreign-token", "a token of another tenant's account", ("T1528",), "A12", "floor-token-requests", _foreign_token),
+    (
+        "foreign-identity",
+        "registered with SPIRE as another tenant's service",
+        ("T1098",),
+        "",
+        "floor-platform-objects",
+        _foreign_identity,
+    ),
+    ("decision-rules", "another tenant's decision rules replaced", ("T1562.001",), "", "floor-decision-data", _decisions),
+    ("own-risk", "its own risk written down", ("T1562.001",), "", "floor-decision-data", _own_risk),
+    ("shell", "a command in another tenant's pod", ("T1609",), "", "floor-interactive", _shell),
 )
-"""What a tenant's own account asks for: key, what it would be, techniques, case, request."""
+"""What a tenant's own account asks for: key, what it would be, techniques, case, what refuses behind RBAC, request."""
 
 
 def _by_account(made: Callable[[World], Asked]) -> Callable[[World, "Tokens"], Attempted]:
@@ -257,6 +306,8 @@ def _planned(one: Weakness, made: Callable[[World, Weakness], Attempted]) -> Pla
         case=one.case,
         expected=one.expected,
         single=one.single,
+        control=one.control,
+        behind=one.behind,
         make=_by_editor(one, made),
     )
 
@@ -272,9 +323,10 @@ ATTACKS: Final = (
             techniques=techniques,
             case=case,
             expected="kubernetes-rbac",
+            behind=behind,
             make=_by_account(made),
         )
-        for key, title, techniques, case, made in _ASKED
+        for key, title, techniques, case, behind, made in _ASKED
     ),
 )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from components.graph.names import EGRESS, EGRESS_PORT, POSTGRES_PORT
 from sandbox.proof.attacks.admission import attacker, home
+from sandbox.proof.attacks.outside import answering
 from sandbox.proof.attacks.registry import Attempted, Making, Planned, Sent, Switch
 from sandbox.proof.attacks.stores import Credential, StoresRefusedError, connect, store_of
 from sandbox.proof.attacks.switches import Where, changed
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from sandbox.proof.tokens import Tokens
 
 FAMILY: Final = "egress"
-_OUTSIDE: Final = "203.0.113.7"
-"""Of a network that is nobody's (RFC 5737)."""
+_OUTSIDE, _NOBODY = "203.0.113.7", "203.0.113.8"
+"""Of a network that is nobody's (RFC 5737); somebody answers at the first while the proxy lets everything go."""
 _METADATA: Final = "169.254.169.254"
 _KUBELET_PORT: Final = 10250
 _FLAGS: Final = ("-any-server", "-timeout=6s")
@@ -52,7 +53,7 @@ def _seen(world: World, pod: Pod, answer: Answer) -> Attempted:
         source = Evidence(source=f"answer to {pod}", words=str(answer))
         return Attempted(stopped=not answer.is_allowed, by=by_words(answer.body), evidence=source)
     by, evidence = stopped_by(world, pod, answer)
-    return Attempted(stopped=bool(by), by=by, evidence=evidence)
+    return Attempted(stopped=bool(by), by=by, evidence=evidence, failed=not by)
 
 
 def _called(where: Callable[[World], str], *flags: str) -> Making:
@@ -68,13 +69,13 @@ def _undeclared(world: World, _tokens: "Tokens") -> Attempted:
     """A host that another service of the tenant declared: by one's own proxy, then, where that lets it, at the egress gateway."""
     pod, host = _pod(world), world.graph.egress[0].host
     gateway = _gateway(world)
-    # the name is answered for nobody who did not declare it; so the address is given
-    seen = _seen(world, pod, world.call(pod, f"https://{host}/", *_FLAGS, f"-address={_OUTSIDE}:443"))
+    # the name is answered for nobody who did not declare it; so an address is given, at which nobody is even with the proxy open
+    seen = _seen(world, pod, world.call(pod, f"https://{host}/", *_FLAGS, f"-address={_NOBODY}:443"))
     if seen.stopped:
         return seen
     answer = _through_gateway(world, pod, host)
     by, evidence = stopped_by(world, gateway, answer, server_name=host)
-    return Attempted(stopped=bool(by), by=by, evidence=evidence)
+    return Attempted(stopped=not answer.is_allowed, by=by, evidence=evidence)
 
 
 def _database(of: str) -> Making:
@@ -142,7 +143,7 @@ def _proxy_lets_everything(world: World) -> Iterator[None]:
         found["spec"]["outboundTrafficPolicy"] = {"mode": "ALLOW_ANY"}
 
     pod, address = _pod(world), _service(world, "default", "kubernetes")
-    with _host_answers(world), changed(home(world), where, opened):
+    with _host_answers(world), answering(pod.node, (_OUTSIDE, _METADATA)), changed(home(world), where, opened):
         world.wait("the proxy to send everything on", lambda: bool(world.call(pod, f"https://{address}/", *_FLAGS).status))
         yield
     world.wait("the proxy to send nothing unknown on", lambda: not world.call(pod, f"https://{address}/", *_FLAGS).status)

@@ -25,6 +25,8 @@ BEHIND_GATEWAY: Final = "bank-b/api-ms"
 _ADMIN: Final = ("127.0.0.1", 15000)
 _LISTENERS: Final = "/config_dump?resource=dynamic_listeners"
 _SETTLE_SECONDS: Final = 30.0
+AT_SIDECAR, AT_GATEWAY = "SIDECAR_INBOUND", "GATEWAY"
+"""Where a patch of Envoy's configuration goes, by Istio's names."""
 _LAST: Final = 1000
 """Priority of a patch that goes over all others."""
 _FILTERS: Final = "type.googleapis.com/envoy.extensions.filters.http"
@@ -177,7 +179,6 @@ def _when_admitted(cluster: Any, manifest: Object) -> Iterator[None]:
         yield
 
 
-_SIDECAR, _GATEWAY = "SIDECAR_INBOUND", "GATEWAY"
 _ANY_AUTHORITY: Final = {
     "require_client_certificate": False,
     "common_tls_context": {"validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}},
@@ -194,34 +195,28 @@ PLAIN_TEXT: Final = Switch(layer="mesh-mtls", off=_permissive, part="plain text"
 AUTHORIZATION: Final = Switch(layer="mesh-authorization", off=standing(_ALLOW_ALL, (0, 1, 2)))
 DECISION: Final = Switch(
     layer="opa",
-    off=standing(envoy_filter("opa", [without_filter("envoy.filters.http.ext_authz", _SIDECAR)]), (0, 1)),
-)
-TOKENS: Final = Switch(
-    layer="request-authentication",
-    off=standing(
-        envoy_filter("tokens", [without_filter("envoy.filters.http.jwt_authn", where) for where in (_SIDECAR, _GATEWAY)]),
-        (0, 1, 2),
-    ),
+    off=standing(envoy_filter("opa", [without_filter("envoy.filters.http.ext_authz", AT_SIDECAR)]), (0, 1)),
 )
 AUTHORITIES: Final = Switch(
     layer="mesh-mtls",
-    off=standing(envoy_filter("authorities", [other_tls(_ANY_AUTHORITY, _SIDECAR, 8080)], "trans-ms"), (0,)),
+    off=standing(envoy_filter("authorities", [other_tls(_ANY_AUTHORITY, AT_SIDECAR, 8080)], "trans-ms"), (0,)),
     part="authorities",
 )
 OLD_TLS: Final = Switch(
     layer="mesh-mtls",
-    off=standing(envoy_filter("version", [other_tls(_OLD, _SIDECAR, 8080)], "trans-ms"), (0,)),
+    off=standing(envoy_filter("version", [other_tls(_OLD, AT_SIDECAR, 8080)], "trans-ms"), (0,)),
     part="version",
 )
 OLD_TLS_OUTSIDE: Final = Switch(
     layer="gateway",
-    off=standing(envoy_filter("outer-version", [other_tls(_OLD, _GATEWAY, 8443)]), (2,)),
+    off=standing(envoy_filter("outer-version", [other_tls(_OLD, AT_GATEWAY, 8443)]), (2,)),
     part="version",
 )
 BUCKET: Final = Switch(
     layer="rate-limit",
-    off=standing(envoy_filter("bucket", [without_filter("zerotrust.local.bank-b", _GATEWAY)]), (2,)),
+    off=standing(envoy_filter("bucket", [without_filter("zerotrust.local.bank-b", AT_GATEWAY)]), (2,)),
     part="each gateway's own",
+    behind="request_rate_limited",
 )
-SWITCHES: Final = (AUTHORIZATION, DECISION, TOKENS)
-"""The usual one of each layer."""
+SWITCHES: Final = (AUTHORIZATION, DECISION)
+"""The usual one of each layer; that of tokens is with their attacks."""

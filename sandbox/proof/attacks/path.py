@@ -6,7 +6,7 @@ from sandbox.proof.attacks.ground import BODY, CALLER, NEIGHBOUR, WORKER, Header
 from sandbox.proof.attacks.registry import Planned
 
 _WILDCARD: Final = "below a declared `/*` the mesh admits every character; that one is ambiguous OPA alone knows"
-_UNREAD: Final = "what no proxy can read comes to no rule"
+_UNREAD: Final = "a parser is not turned off: a path that Envoy cannot read is no request, and comes to no rule and to no service"
 
 
 def _bent(key: str, title: str, target: str, headers: Headers = (), *, method: str = "POST", caller: str = CALLER) -> Planned:
@@ -43,7 +43,7 @@ def _unread(key: str, title: str, method: str, target: str) -> Planned:
         case="A23",
         expected="proxy",
         make=as_workload(NEIGHBOUR, method, target, body=""),
-        single=_UNREAD,
+        unswitchable=_UNREAD,
     )
 
 

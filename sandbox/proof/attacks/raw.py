@@ -159,7 +159,7 @@ def answers(received: Answer) -> int:
 @contextlib.contextmanager
 def _connected(pod: Pod, where: tuple[str, int], user: int) -> Iterator[socket.socket]:
     process = pod.processes.get(SIDECAR) or next(iter(pod.processes.values()))
-    with _network(process), _owner(user):
+    with network(Path(f"/proc/{process}/ns/net")), _owner(user):
         # a socket is of the network and of the user that it was made in, whoever uses it later
         made = socket.socket()
     with made:
@@ -178,10 +178,10 @@ def _secured(plain: socket.socket, tls: Handshake | None) -> Iterator[socket.soc
 
 
 @contextlib.contextmanager
-def _network(process: int) -> Iterator[None]:
-    """This thread, and no other of this process, in the network of a process."""
+def network(place: Path) -> Iterator[None]:
+    """This thread, and no other of this process, in the network that this file stands for."""
     own = Path("/proc/thread-self/ns/net").open("rb")  # noqa: SIM115
-    with own, Path(f"/proc/{process}/ns/net").open("rb") as other:
+    with own, place.open("rb") as other:
         _entered(other.fileno())
         try:
             yield

@@ -2,18 +2,20 @@
 
 Every attack is made with all layers on. Those that were stopped are grouped by the switch that turns their layer off, so
 that each layer is off once and for as short as its group takes; they are made again in that time. An attack that no second
-layer stops says so as a single, and is made again all the same: what then goes through shows that the attack was real.
+layer stops says so as a single, and must be seen to go through then: that shows that the attack was real. A layer that cannot be
+turned off here is named with the reason, and its attacks are made once.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sandbox.live.client import ServerError
-from sandbox.proof.refusals import Trail, judged
+from sandbox.proof.refusals import FAILURES, LAYERS, Trail, judged
 from sandbox.proof.results import Attack, Attempt, Evidence
 from sandbox.proof.world import Answer, Pod, ProofError, World
 
@@ -34,11 +36,16 @@ _PASSING: Final = (ProofError, ServerError, OSError, ValueError)
 
 @dataclass(frozen=True, kw_only=True)
 class Attempted:
-    """What came of an attack that was made once. `by` is a layer's id (`sandbox.proof.refusals`), empty when nobody did."""
+    """What came of an attack that was made once; neither stopped nor failed it went through.
+
+    `by` is a layer's id (`sandbox.proof.refusals`). A refusal that nobody owns up to counts as failed, and so does one that is a
+    layer's own failure.
+    """
 
     stopped: bool
     by: str
     evidence: Evidence
+    failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +76,12 @@ class Switch:
     off: Callable[[World], AbstractContextManager[None]]
     part: str = ""
     """Which part of the layer, where one is told from another: said in the result as `<layer> (<part>)`."""
+    behind: str = ""
+    """Regular expression of the words of the layer's other control, where that is what stands behind this part."""
+    closed: str = ""
+    """Why nothing at all passes without it, where that is so."""
+    good: tuple[Making, ...] = ()
+    """Requests that are allowed, where it is closed: they must be refused then too."""
 
     @property
     def name(self) -> str:
@@ -88,6 +101,10 @@ class Planned:
     make: Making
     case: str = ""
     single: str = ""
+    unswitchable: str = ""
+    control: str = ""
+    behind: str = ""
+    """Where the second refusal's words are not those that the switch says."""
     switch: Switch | None = None
     """What turns off the layer that must stop it, where that is not the layer's usual switch."""
     alone: bool = False
@@ -122,11 +139,11 @@ def perform(
             except _PASSING as error:
                 unmade = Evidence(source=_SELF, words=f"{switch.name} could not be turned off: {error}")
                 for one in group:
-                    made[one.key].append(Attempt(without=switch.name, stopped=False, by="", evidence=unmade))
+                    made[one.key].append(_failed(switch.name, unmade))
                 continue
             for one, attempt in _again(group, switch, world, tokens, progress):
                 made[one.key].append(attempt)
-    return tuple(_attack(one, made[one.key]) for one in planned)
+    return tuple(_attack(one, one.switch or usual.get(one.expected), made[one.key]) for one in planned)
 
 
 def grouped(
@@ -136,7 +153,7 @@ def grouped(
     groups: list[tuple[Switch, list[Planned]]] = []
     for one in planned:
         switch = one.switch or usual.get(one.expected)
-        if switch is None or not first[one.key].stopped or first[one.key].by != one.expected:
+        if switch is None or one.unswitchable or not first[one.key].stopped or first[one.key].by != one.expected:
             continue
         for known, group in groups:
             if known is switch:
@@ -150,20 +167,44 @@ def grouped(
 def _again(
     group: Sequence[Planned], switch: Switch, world: World, tokens: "Tokens", progress: Progress
 ) -> list[tuple[Planned, Attempt]]:
-    """Without a layer. Between proxies a connection from before is judged by the layer until it is drained: then again."""
-    made, open_ones, deadline = {}, list(group), time.monotonic() + _DRAIN_SECONDS
+    """Without a layer. A connection from before is judged by it until proxies have drained it, or breaks: then again."""
+    made: dict[str, Attempt] = {}
+    open_ones, deadline = list(group), time.monotonic() + _DRAIN_SECONDS
     while True:
         for one, attempt in _make(open_ones, switch.name, world, tokens, progress):
             made[one.key] = attempt
-        open_ones = [one for one in group if made[one.key].by == switch.layer and not switch.part]
+        still = [one for one in group if made[one.key].by == switch.layer and not _is_other(one, switch, made[one.key])]
+        open_ones = [one for one in group if one in still or made[one.key].failed]
         if not open_ones or time.monotonic() > deadline:
             break
         time.sleep(_TICK_SECONDS)
-    for one in open_ones:
+    for one in still:
         seen = made[one.key].evidence
-        still = Evidence(source=seen.source, words=f"{switch.layer} was not off: {seen.words}")
-        made[one.key] = Attempt(without=switch.name, stopped=False, by="", evidence=still)
+        made[one.key] = _failed(switch.name, replace(seen, words=f"{switch.layer} was not off: {seen.words}"))
+    if switch.closed:
+        made = _closed(made, switch, world, tokens)
     return [(one, made[one.key]) for one in group]
+
+
+def _is_other(one: Planned, switch: Switch, attempt: Attempt) -> bool:
+    """Whether the layer refused by the control that stands behind the part that is off."""
+    words = one.behind or switch.behind
+    return bool(words) and re.search(words, attempt.evidence.words) is not None
+
+
+def _closed(made: Mapping[str, Attempt], switch: Switch, world: World, tokens: "Tokens") -> dict[str, Attempt]:
+    """The attempts with what came of good requests meanwhile; one that was answered shows that nothing is closed."""
+    good = [
+        Planned(key=f"good-{number}", title="", family="", techniques=(), expected="", make=make)
+        for number, make in enumerate(switch.good)
+    ]
+    seen = [attempt for _, attempt in _make(good, switch.name, world, tokens, lambda _line: None)]
+    for one in seen:
+        if not one.stopped:
+            words = f"what is allowed was to be refused too: {one.evidence.words}"
+            return {key: _failed(switch.name, Evidence(source=one.evidence.source, words=words)) for key in made}
+    told = f"; what is allowed is refused too, by {', '.join(sorted({one.by for one in seen}))}"
+    return {key: replace(one, evidence=replace(one.evidence, words=one.evidence.words + told)) for key, one in made.items()}
 
 
 def _make(
@@ -173,7 +214,8 @@ def _make(
         try:
             seen = one.make(world, tokens)
         except _PASSING as error:
-            seen = Attempted(stopped=False, by="", evidence=Evidence(source=_SELF, words=f"could not be made: {error}"))
+            unmade = Evidence(source=_SELF, words=f"could not be made: {error}")
+            seen = Attempted(stopped=False, by="", evidence=unmade, failed=True)
         progress(one.title)
         return seen
 
@@ -181,10 +223,17 @@ def _make(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         made = list(pool.map(one_of, together))
     made += [one_of(one) for one in apart]
-    return [
-        (one, Attempt(without=without, stopped=seen.stopped, by=seen.by, evidence=seen.evidence))
-        for one, seen in zip([*together, *apart], told(world, made), strict=True)
-    ]
+    return [(one, _attempt(without, seen)) for one, seen in zip([*together, *apart], told(world, made), strict=True)]
+
+
+def _attempt(without: str, seen: Attempted) -> Attempt:
+    owned = seen.stopped and seen.by in LAYERS and seen.by not in FAILURES
+    failed = seen.failed or (seen.stopped and not owned)
+    return Attempt(without=without, stopped=owned, by=seen.by if owned else "", evidence=seen.evidence, failed=failed)
+
+
+def _failed(without: str, evidence: Evidence) -> Attempt:
+    return Attempt(without=without, stopped=False, by="", evidence=evidence, failed=True)
 
 
 def told(world: World, made: Sequence[Attempted | Sent]) -> list[Attempted]:
@@ -222,14 +271,15 @@ def _at(sent: Sent) -> str:
 
 
 def _nobody(sent: Sent) -> Attempted:
-    return Attempted(stopped=False, by="", evidence=_noted(sent, Evidence(source="caller", words=str(sent.answer))))
+    seen = _noted(sent, Evidence(source="caller", words=str(sent.answer)))
+    return Attempted(stopped=False, by="", evidence=seen, failed=not sent.answer.is_allowed)
 
 
 def _noted(sent: Sent, evidence: Evidence) -> Evidence:
     return Evidence(source=evidence.source, words=f"{sent.note}: {evidence.words}") if sent.note else evidence
 
 
-def _attack(one: Planned, attempts: Sequence[Attempt]) -> Attack:
+def _attack(one: Planned, switch: Switch | None, attempts: Sequence[Attempt]) -> Attack:
     return Attack(
         key=one.key,
         title=one.title,
@@ -239,4 +289,8 @@ def _attack(one: Planned, attempts: Sequence[Attempt]) -> Attack:
         expected=one.expected,
         attempts=tuple(attempts),
         single=one.single,
+        unswitchable=one.unswitchable,
+        closed=switch.closed if switch is not None else "",
+        control=one.control,
+        behind=one.behind or (switch.behind if switch is not None else ""),
     )

@@ -3,14 +3,11 @@
 A tenant's application has none at all. Its proxy has one, for istiod alone: the API server is not its audience.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sandbox.proof.attacks.admission import attacker, home
-from sandbox.proof.attacks.registry import Attempted, Planned, Switch
+from sandbox.proof.attacks.registry import Attempted, Planned
 from sandbox.proof.refusals import by_words
 from sandbox.proof.results import Evidence
 from sandbox.proof.world import MESH_USER, SIDECAR, Pod, ProofError, World
@@ -20,9 +17,10 @@ if TYPE_CHECKING:
 
 _OF_A_POD: Final = "var/run/secrets/kubernetes.io/serviceaccount/token"
 _OF_A_PROXY: Final = "var/run/secrets/tokens/istio-token"
-_SECONDS: Final = 600
-_FITTING: Final = threading.Event()
-"""Set while the attacker has a token that is for the API server."""
+_STARTED_WITH: Final = (
+    "which audiences the API server takes is said when it is started; what the account may do with a token that fits is another "
+    "attack (secrets-read)"
+)
 
 
 def _stolen(pod: Pod) -> str:
@@ -42,20 +40,10 @@ def _stolen(pod: Pod) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
-def _fitting(world: World) -> str:
-    """A token of the same account that the API server takes; only a kubelet and the administrator get one."""
-    mine = attacker(world)
-    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": _SECONDS}}
-    path = f"/api/v1/namespaces/{mine.tenant}/serviceaccounts/{mine.name}/token"
-    return str(home(world).request("POST", path, wanted)["status"]["token"])
-
-
 def _shown(world: World, _tokens: "Tokens") -> Attempted:
     mine = attacker(world)
     pod = world.pod(world.home_region, mine)
     token = _stolen(pod)
-    if _FITTING.is_set():
-        token = _fitting(world)
     service = home(world).get("v1", "Service", "default", "kubernetes")
     if service is None:
         msg = "the API server has no Service"
@@ -68,18 +56,9 @@ def _shown(world: World, _tokens: "Tokens") -> Attempted:
     words = f"{answer.status} {' '.join(answer.body.split())[:400]}" if not answer.is_allowed else "the Secrets were told"
     return Attempted(
         stopped=not answer.is_allowed,
-        by=by_words(answer.body.replace('\\"', '"')),
-        evidence=Evidence(source=f"API server, to {pod}; past its proxy, with the only token in it", words=words),
+        by=by_words(answer.body),
+        evidence=Evidence(source=f"API server, to {pod}; past its proxy, with its proxy's token for istiod", words=words),
     )
-
-
-@contextmanager
-def _audience_fits(_world: World) -> Iterator[None]:
-    _FITTING.set()
-    try:
-        yield
-    finally:
-        _FITTING.clear()
 
 
 ATTACKS: Final = (
@@ -91,8 +70,6 @@ ATTACKS: Final = (
         case="A10",
         expected="kubernetes-authentication",
         make=_shown,
-        switch=Switch(layer="kubernetes-authentication", part="audience", off=_audience_fits),
+        unswitchable=_STARTED_WITH,
     ),
 )
-SWITCHES: Final[tuple[Switch, ...]] = ()
-"""Each attack has its own."""

@@ -45,9 +45,9 @@ class StoresRefusedError(Exception):
         self.seen = seen
 
 
-def _refused(source: str, words: str, by: str = "") -> Attempted:
-    """A refusal in somebody's words; by whom those sound like, unless it is said."""
-    return Attempted(stopped=True, by=by or by_words(words), evidence=Evidence(source=source, words=words[:600]))
+def _refused(source: str, words: str) -> Attempted:
+    """A refusal in somebody's words, by whoever speaks so."""
+    return Attempted(stopped=True, by=by_words(words), evidence=Evidence(source=source, words=words[:600]))
 
 
 def reach_vault(
@@ -155,11 +155,10 @@ def connect(world: World, pod: Pod, store: Store, shown: Credential, certificate
     if done.returncode == 0:
         return done.stdout.strip()
     words = " ".join(done.stderr.split())
-    by = by_words(words) or ("postgres" if "alert" in words or "FATAL" in words else "")
-    if not by:
+    if not by_words(words):
         msg = f"{pod} does not reach {store.tenant}/{store.name}: {words}"
         raise ProofError(msg)
-    raise StoresRefusedError(_refused(f"PostgreSQL of {store.tenant}, to {pod}", words, by))
+    raise StoresRefusedError(_refused(f"PostgreSQL of {store.tenant}, to {pod}", words))
 
 
 def _files(world: World, region: str, secret: str, folder: Path) -> dict[str, str]:

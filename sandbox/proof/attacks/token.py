@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Final
 
 from sandbox.proof.attacks.ground import ATTACKER, CALLER, Headers, asked, good_token, pod, stolen, to_callee, to_gateway
+from sandbox.proof.attacks.mesh import AT_GATEWAY, AT_SIDECAR, envoy_filter, standing, without_filter
 from sandbox.proof.attacks.raw import Handshake
-from sandbox.proof.attacks.registry import Making, Planned, Sent
+from sandbox.proof.attacks.registry import Making, Planned, Sent, Switch
 from sandbox.proof.world import World
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ _FORGED: Final = {
 }
 """Forgeries that the signature, or what every token must say, gives away."""
 _UNFIT: Final = {
-    "wrong-scope": "A real token without the route's scope",
-    "no-scope": "A real token without any scope",
-    "wrong-client": "A real token of a client that the route does not name",
+    "wrong-scope": "Signed by the issuer's own key, with another scope than the route's",
+    "no-scope": "Signed by the issuer's own key, without any scope",
 }
 """What is well signed and not enough."""
 
@@ -81,9 +81,30 @@ def _of_other_tenant(world: World, tokens: "Tokens") -> Sent:
     return to_gateway(world, "POST", _ROUTE, _bearer(good_token(world, tokens)))
 
 
+def _of_other_client(world: World, tokens: "Tokens") -> Sent:
+    """The route's tenant, audience and scope; of a client that there is."""
+    other = world.graph.clients["bank-a/web"].client_id
+    token = tokens.claimed(_partner(world, tokens), azp=other, client_id=other)
+    return to_gateway(world, "POST", _ROUTE, _bearer(token))
+
+
+def _unscoped_at_callee(world: World, tokens: "Tokens") -> Sent:
+    """What the issuer gives a person whose client asks for less."""
+    token = tokens.access_token(world.graph.clients["bank-a/web"], ("accounts.read",))
+    return _at_callee(world, _bearer(token), "a token for accounts.read alone, past the gateway")
+
+
 def _identity_as_token(world: World, _tokens: "Tokens") -> Sent:
     found = world.identity(pod(world, ATTACKER), "--audience=vault")
     return _at_callee(world, _bearer(found["token"]), "a JWT-SVID for Vault as a bearer token")
+
+
+def _good_at_gateway(world: World, tokens: "Tokens") -> Sent:
+    return to_gateway(world, "POST", _ROUTE, _bearer(_partner(world, tokens)))
+
+
+def _good_at_callee(world: World, tokens: "Tokens") -> Sent:
+    return _at_callee(world, _bearer(good_token(world, tokens)), "a good token, past the gateway")
 
 
 def _past_gateway(world: World, tokens: "Tokens") -> Sent:
@@ -114,12 +135,18 @@ ATTACKS: Final = (
     _planned("past-gateway", "A good token at the service, not by the gateway", "mesh-authorization", _past_gateway),
     *(_planned(kind, title, "request-authentication", _forged_at_gateway(kind)) for kind, title in _FORGED.items()),
     *(_planned(kind, title, "mesh-authorization", _forged_at_gateway(kind)) for kind, title in _UNFIT.items()),
+    _planned(
+        "wrong-client",
+        "Signed by the issuer's own key, of another client that the route does not name",
+        "mesh-authorization",
+        _of_other_client,
+    ),
     _planned("none-inside", "No token on a call that asks for one", "opa", _none_at_callee, single=_CONDITION),
     _planned(
         "wrong-scope-inside",
         "A real token without the call's scope, past the gateway",
         "opa",
-        _forged_at_callee("wrong-scope"),
+        _unscoped_at_callee,
         single=_CONDITION,
     ),
     _planned("expired-inside", "A token after its end, past the gateway", "request-authentication", _forged_at_callee("expired")),
@@ -130,5 +157,16 @@ ATTACKS: Final = (
         "request-authentication",
         _identity_as_token,
         case="A35",
+    ),
+)
+SWITCHES: Final = (
+    Switch(
+        layer="request-authentication",
+        off=standing(
+            envoy_filter("tokens", [without_filter("envoy.filters.http.jwt_authn", where) for where in (AT_SIDECAR, AT_GATEWAY)]),
+            (0, 1, 2),
+        ),
+        closed="without verified claims nothing that asks for a token passes, a good one neither: the next layer fails closed",
+        good=(_good_at_gateway, _good_at_callee),
     ),
 )

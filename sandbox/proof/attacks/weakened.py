@@ -32,6 +32,8 @@ class Weakness(NamedTuple):
     expected: str
     weaken: Weaken
     single: str = ""
+    control: str = ""
+    behind: str = ""
 
 
 def _application(pod: Object) -> Object:
@@ -81,6 +83,12 @@ def _host_probe(pod: Object) -> None:
     _application(pod)["livenessProbe"] = {"httpGet": {"host": _METADATA_ADDRESS, "path": "/latest/meta-data/", "port": 80}}
 
 
+def _api_token(pod: Object) -> None:
+    # for the application alone: mounted everywhere it changes the injector's containers, which is another refusal
+    _volume({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}})(pod)
+    _application(pod).setdefault("volumeMounts", []).append({"name": "proof", "mountPath": "/var/run/secrets/proof"})
+
+
 def _look_alike(pod: Object) -> None:
     _application(pod)["image"] = _application(pod)["image"].replace(".amazonaws.com/", ".amazonaws.com.evil.example/")
 
@@ -108,8 +116,19 @@ WEAKNESSES: Final = (
         "A01",
         "pod-security",
         lambda pod: _privileged(_application(pod)),
+        control=r"privileged \(container",
+        behind=r"\[privileged\] containers",
     ),
-    Weakness("privileged-init", "a privileged init container", ("T1610", "T1611"), "A02", "pod-security", _privileged_first),
+    Weakness(
+        "privileged-init",
+        "a privileged init container",
+        ("T1610", "T1611"),
+        "A02",
+        "pod-security",
+        _privileged_first,
+        control=r'privileged \(container "before"',
+        behind=r"\[privileged\] initContainers",
+    ),
     Weakness(
         "identity-socket",
         "the node's folder of SPIRE's socket as a hostPath",
@@ -117,11 +136,50 @@ WEAKNESSES: Final = (
         "A04",
         "pod-security",
         _volume({"hostPath": {"path": _SOCKET_FOLDER}}),
+        control="hostPath",
+        behind=r"\[host-files\]",
     ),
-    Weakness("host-network", "the node's network", ("T1611", "T1557"), "A06", "pod-security", _pod(hostNetwork=True)),
-    Weakness("host-processes", "the node's processes", ("T1611", "T1057"), "A06", "pod-security", _pod(hostPID=True)),
-    Weakness("host-port", "a port of the node", ("T1611",), "A06", "pod-security", _host_port),
-    Weakness("root", "the user root", ("T1611",), "A07", "pod-security", _container(runAsUser=0, runAsNonRoot=False)),
+    Weakness(
+        "host-network",
+        "the node's network, where it would have no proxy",
+        ("T1611", "T1557"),
+        "A06",
+        "pod-security",
+        _pod(hostNetwork=True),
+        control="hostNetwork=true",
+        # the injector passes such pods by; Gatekeeper's own control is only asked after the floor
+        behind="no proxy",
+    ),
+    Weakness(
+        "host-processes",
+        "the node's processes",
+        ("T1611", "T1057"),
+        "A06",
+        "pod-security",
+        _pod(hostPID=True),
+        control="hostPID=true",
+        behind=r"\[host-namespaces\] hostPID",
+    ),
+    Weakness(
+        "host-port",
+        "a port of the node",
+        ("T1611",),
+        "A06",
+        "pod-security",
+        _host_port,
+        control="hostPort",
+        behind=r"\[host-namespaces\] .*host port",
+    ),
+    Weakness(
+        "root",
+        "the user root",
+        ("T1611",),
+        "A07",
+        "pod-security",
+        _container(runAsUser=0, runAsNonRoot=False),
+        control="runAsUser=0",
+        behind=r"\[non-root\] .*runAsUser is 0",
+    ),
     Weakness(
         "sys-admin",
         "the capability SYS_ADMIN",
@@ -129,9 +187,18 @@ WEAKNESSES: Final = (
         "A08",
         "pod-security",
         _container(capabilities={"drop": ["ALL"], "add": ["SYS_ADMIN"]}),
+        control="SYS_ADMIN",
+        behind=r"\[capabilities\] .*SYS_ADMIN",
     ),
     Weakness(
-        "probe-host", "a probe by which the kubelet asks the metadata service", ("T1552.005",), "A09", "pod-security", _host_probe
+        "probe-host",
+        "a probe by which the kubelet asks the metadata service",
+        ("T1552.005",),
+        "A09",
+        "pod-security",
+        _host_probe,
+        control="probe or lifecycle host",
+        behind=r"\[probe-hosts\]",
     ),
     Weakness(
         "look-alike-registry",
@@ -141,6 +208,7 @@ WEAKNESSES: Final = (
         "gatekeeper",
         _look_alike,
         _UNCHECKED,
+        control=r"evil\.example/\S+ is not",
     ),
     Weakness(
         "similar-repository",
@@ -150,10 +218,20 @@ WEAKNESSES: Final = (
         "gatekeeper",
         _similar_name,
         _UNCHECKED,
+        control=r"-evil/\S+ is not",
     ),
-    Weakness("tag", "an image by tag", ("T1525",), "A13", "gatekeeper", _tag, _UNCHECKED),
     Weakness(
-        "api-token", "a token of the API server", ("T1528",), "A10", "admission-policy", _pod(automountServiceAccountToken=True)
+        "tag", "an image by tag", ("T1525",), "A13", "gatekeeper", _tag, _UNCHECKED, control=r":latest has no sha256 digest"
+    ),
+    Weakness(
+        "api-token",
+        "a token of the API server among the application's files",
+        ("T1528",),
+        "A10",
+        "gatekeeper",
+        _api_token,
+        _UNMADE,
+        control='a token for "the API server"',
     ),
     Weakness(
         "store-authority",
@@ -162,6 +240,8 @@ WEAKNESSES: Final = (
         "",
         "admission-policy",
         _volume({"secret": {"secretName": "stores-root"}}),
+        control="floor-store-keys",
+        behind="secret stores-root is not for account",
     ),
     Weakness(
         "foreign-secret",
@@ -171,14 +251,17 @@ WEAKNESSES: Final = (
         "gatekeeper",
         _volume({"secret": {"secretName": "ledger-app"}}),
         _UNMADE,
+        control="secret ledger-app is not for account",
     ),
     Weakness(
         "store-account",
-        "the account of a database, which stands outside the mesh",
+        "the account of a database, which stands outside the mesh, and the service's own images",
         ("T1078",),
         "",
         "admission-policy",
         _pod(serviceAccountName="ledger"),
+        control="floor-store-accounts",
+        behind=r"containers api-ms: \S+ is not declared",
     ),
     Weakness(
         "node-choice",
@@ -188,12 +271,22 @@ WEAKNESSES: Final = (
         "admission-policy",
         _pod(nodeName="proof"),
         _UNMADE,
+        control="floor-placement",
     ),
 )
 """Those that are judged alone; a key is `admission-<key>`."""
 
 AROUND_THE_PROXY: Final = (
-    Weakness("no-proxy", "no sidecar", ("T1562.001",), "A19", "admission-policy", _uninjected),
+    Weakness(
+        "no-proxy",
+        "no sidecar",
+        ("T1562.001",),
+        "A19",
+        "admission-policy",
+        _uninjected,
+        control="no proxy",
+        behind="filter_chain_not_found",
+    ),
     Weakness(
         "proxy-user",
         "the proxy's own user, whose traffic is not redirected",
@@ -201,6 +294,8 @@ AROUND_THE_PROXY: Final = (
         "",
         "gatekeeper",
         _container(runAsUser=MESH_USER),
+        control=r"\[proxy-user\]",
+        behind="filter_chain_not_found",
     ),
 )
 """Those that really run where nobody refuses them, and then call past the proxy."""

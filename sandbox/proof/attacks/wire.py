@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _OLD: Final = ssl.TLSVersion.TLSv1_2
 _ONCE: Final = "a version is agreed on once, by the end of TLS; nothing behind it can tell"
-_UNREAD: Final = "what no proxy can read comes to no rule"
+_UNREAD: Final = "a parser is not turned off: bytes that Envoy cannot read are no request, and come to no rule and to no service"
 
 
 def _plain(port: int = 0) -> Making:
@@ -106,7 +106,7 @@ ATTACKS: Final = (
         make=_two_ways(
             "Content-Length and Transfer-Encoding", (("Content-Length", "4"), ("Transfer-Encoding", "chunked")), _HIDDEN
         ),
-        single=_UNREAD,
+        unswitchable=_UNREAD,
     ),
     Planned(
         key="wire-two-lengths",
@@ -115,7 +115,7 @@ ATTACKS: Final = (
         techniques=("T1190",),
         expected="proxy",
         make=_two_ways("two Content-Length", (("Content-Length", "0"), ("Content-Length", str(len(_HIDDEN)))), _HIDDEN),
-        single=_UNREAD,
+        unswitchable=_UNREAD,
     ),
     Planned(
         key="wire-other-coding",
@@ -124,7 +124,7 @@ ATTACKS: Final = (
         techniques=("T1190",),
         expected="proxy",
         make=_two_ways("Transfer-Encoding: xchunked", (("Content-Length", "4"), ("Transfer-Encoding", "xchunked")), _HIDDEN),
-        single=_UNREAD,
+        unswitchable=_UNREAD,
     ),
     Planned(
         key="wire-spaced-name",
@@ -133,6 +133,6 @@ ATTACKS: Final = (
         techniques=("T1190",),
         expected="proxy",
         make=_two_ways("a space before the colon", (("Transfer-Encoding ", "chunked"), ("Content-Length", "4")), _HIDDEN),
-        single=_UNREAD,
+        unswitchable=_UNREAD,
     ),
 )

@@ -89,11 +89,23 @@ class Threat:
     name: str
     attacks: int
     stopped: int
+    """By the layer that must."""
     again: int
-    """Those made again with the layer off that had stopped them, the ones apart that have no second layer."""
+    """Those that have a second layer."""
     again_stopped: int
+    """Of these, those that it stopped with the first one off."""
+    same: int
+    """Of these, those that another control of the same layer stopped."""
+    closed: int
+    """Of these, those that it stopped because it lets nothing pass without the first."""
     singles: int
+    """Those that have no second layer."""
+    through: int
+    """Of these, those that were seen to go through with the first one off."""
+    unswitchable: int
+    """Those made once, since their layer cannot be turned off here."""
     layers: tuple[str, ...]
+    holds: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +165,22 @@ def threats(proof: Proof) -> tuple[Threat, ...]:
 
 
 def _threat(name: str, attacks: list[Attack]) -> Threat:
-    repeated = [one for one in attacks if any(again(one)) and not one.single]
+    singles = [one for one in attacks if one.single]
+    repeated = [one for one in attacks if not one.single and not one.unswitchable]
+    behind = [one for one in repeated if one.is_stopped_again]
     return Threat(
         name=name,
         attacks=len(attacks),
-        stopped=sum(one.attempts[0].stopped for one in attacks),
+        stopped=sum(one.is_stopped for one in attacks),
         again=len(repeated),
-        again_stopped=sum(all(made.stopped for made in again(one)) for one in repeated),
-        singles=sum(bool(one.single) for one in attacks),
+        again_stopped=len(behind),
+        same=sum(any(made.by == one.expected for made in again(one)) for one in behind),
+        closed=sum(bool(one.closed) for one in behind),
+        singles=len(singles),
+        through=sum(one.is_through for one in singles),
+        unswitchable=sum(bool(one.unswitchable) for one in attacks),
         layers=tuple(sorted({made.by for one in attacks for made in one.attempts if made.by})),
+        holds=all(one.holds for one in attacks),
     )
 
 
@@ -202,10 +221,13 @@ def _cells(proof: Proof) -> str:
 
 
 def _attacks(proof: Proof) -> str:
-    total = [_threat("", list(proof.attacks))][0]
+    total = _threat("", list(proof.attacks))
+    others = total.again_stopped - total.same - total.closed
     return (
-        f"{total.stopped} of {len(proof.attacks)} stopped; without the layer that did it {total.again_stopped} of {total.again} "
-        f"stopped by the next; {total.singles} with no second layer"
+        f"{total.stopped} of {total.attacks} stopped by the layer that must; without it {total.again_stopped} of {total.again} "
+        f"stopped again ({others} by the next layer, {total.same} by another control of the same, {total.closed} since the next "
+        f"lets nothing pass then), {total.through} of {total.singles} with no second layer seen to go through; "
+        f"{total.unswitchable} made once, since their layer cannot be turned off"
     )
 
 

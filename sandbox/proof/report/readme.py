@@ -22,10 +22,13 @@ def block(proof: Proof) -> str:
     """The block with its markers.
 
     Raises:
-        ReadmeError: the proof does not hold, or is of some parts only.
+        ReadmeError: the proof does not hold, is of some parts only, or of a tree that is not committed.
     """
     if missing := [figures.TITLES[part] for part in PARTS if part not in proof.asked]:
         msg = f"this proof leaves out {', '.join(missing)} and is not published"
+        raise ReadmeError(msg)
+    if proof.revision.endswith("+"):
+        msg = f"this proof is of revision {proof.revision}, which nobody can have: commit first"
         raise ReadmeError(msg)
     if not proof.holds:
         msg = f"this proof does not hold and is not published: {figures.summary(proof)}"

@@ -122,7 +122,7 @@ def attacks(proof: Proof, names: Names) -> Table:
     return Table(
         key="attacks",
         title="Attacks by threat and technique",
-        explained="Made with every layer on, then again with the layer off that had stopped it.",
+        explained="Made with every layer on, then again with the layer off that had stopped it: another must, or none is named.",
         head=("Attack", "Threat", "MITRE ATT&CK", "Must stop it", "Did", "Without that layer"),
         rows=tuple(_attack(one, names) for one in found),
         wide=frozenset({1}),
@@ -132,8 +132,13 @@ def attacks(proof: Proof, names: Names) -> Table:
 def _attack(attack: Attack, names: Names) -> Row:
     first, *_ = attack.attempts
     after = [f"{_who(one, names)} (without {called(one.without, names)})" for one in figures.again(attack)]
-    if attack.single:
-        after.append(f"no second layer: {attack.single}")
+    for what, why in (
+        ("no second layer", attack.single),
+        ("fails closed", attack.closed),
+        ("cannot be turned off", attack.unswitchable),
+    ):
+        if why:
+            after.append(f"{what}: {why}")
     case = f" ({attack.case})" if attack.case else ""
     return Row(
         cells=(
@@ -161,7 +166,9 @@ def called(layer: str, names: Names) -> str:
 
 
 def _who(attempt: Attempt, names: Names) -> str:
-    return names.get(attempt.by, attempt.by) or "somebody" if attempt.stopped else "NOBODY"
+    if attempt.failed:
+        return "FAILED, and nobody says that he refused"
+    return names.get(attempt.by, attempt.by) if attempt.stopped else "nobody, it went through"
 
 
 def threats(proof: Proof, names: Names) -> Table:
@@ -170,16 +177,24 @@ def threats(proof: Proof, names: Names) -> Table:
     for one in figures.threats(proof):
         layers = ", ".join(names.get(layer, layer) for layer in one.layers)
         if one.attacks:
-            again = f"{one.again_stopped} of {one.again}" if one.again else "none made"
-            cells = (one.name, f"{one.stopped} of {one.attacks}", again, str(one.singles), layers)
-            rows.append(Row(cells=cells, holds=one.stopped == one.attacks and one.again_stopped == one.again))
+            again = f"{one.again_stopped} of {one.again}" if one.again else "none has a second layer"
+            through = f"{one.through} of {one.singles}" if one.singles else "every one has"
+            cells = (one.name, f"{one.stopped} of {one.attacks}", again, through, str(one.unswitchable), layers)
+            rows.append(Row(cells=cells, holds=one.holds))
         else:
-            rows.append(Row(cells=(one.name, "none made", "", "", "")))
+            rows.append(Row(cells=(one.name, "none made", "", "", "", "")))
     return Table(
         key="threats",
         title="Threats",
-        explained="The documents' threat landscape, with what answered here.",
-        head=("Threat", "Attacks stopped", "Stopped again without the first layer", "No second layer", "Layers that answered"),
+        explained="The documents' threat landscape, with what answered here. What has no second layer must go through.",
+        head=(
+            "Threat",
+            "Stopped by the layer that must",
+            "Stopped again without it",
+            "No second layer, and went through",
+            "Made once",
+            "Layers that answered",
+        ),
         rows=tuple(rows),
     )
 
