@@ -48,7 +48,7 @@ _MINTED_SECONDS, _EXPIRED_SECONDS = 2, 14.0
 _LEASE_SECONDS, _ENDED_SECONDS = 3, 10.0
 """The life of a lease, and how long until the database itself ends it: Vault tells it five seconds more."""
 _SPIRE_SERVER: Final = "/opt/spire/bin/spire-server"
-_NO_SUCH_PATH: Final = re.compile(r": 404 |namespace not found|no handler for route|unsupported path")
+_NO_SUCH_PATH: Final = re.compile(r"relative paths not supported|namespace not found")
 """Vault's answers to a spelling that is no path of any credential."""
 
 

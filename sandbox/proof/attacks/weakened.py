@@ -83,6 +83,12 @@ def _host_probe(pod: Object) -> None:
     _application(pod)["livenessProbe"] = {"httpGet": {"host": _METADATA_ADDRESS, "path": "/latest/meta-data/", "port": 80}}
 
 
+def _store_account(pod: Object) -> None:
+    # without a proxy, as such pods are: one with it is refused for that too
+    pod["metadata"]["labels"]["sidecar.istio.io/inject"] = "false"
+    pod["spec"]["serviceAccountName"] = "ledger"
+
+
 def _api_token(pod: Object) -> None:
     # for the application alone: mounted everywhere it changes the injector's containers, which is another refusal
     _volume({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}})(pod)
@@ -259,7 +265,7 @@ WEAKNESSES: Final = (
         ("T1078",),
         "",
         "admission-policy",
-        _pod(serviceAccountName="ledger"),
+        _store_account,
         control="floor-store-accounts",
         behind=r"containers api-ms: \S+ is not declared",
     ),
@@ -284,7 +290,8 @@ AROUND_THE_PROXY: Final = (
         "A19",
         "admission-policy",
         _uninjected,
-        control="no proxy",
+        # the API server asks both policies of the floor at once, and tells of one of them
+        control="no proxy|an annotation that bends the proxy",
         behind="filter_chain_not_found",
     ),
     Weakness(
