@@ -102,6 +102,24 @@ def declared(graph: Graph, asked: Asked, at: datetime) -> str:
     return ""
 
 
+def refuser(graph: Graph, asked: Asked) -> str:
+    """The layer that must refuse a request that is not declared: the first on its way that knows enough to.
+
+    `opa` when an edge means the request and one of its conditions is unmet. Otherwise by what the two may do at all: `egress`
+    when the caller may call the callee for nothing, so that its sidecar has no name for it; `gateway` when nobody of another
+    region may call the callee, so that its region's gateway has none; else `mesh-authorization`, at the callee.
+    """
+    calls = graph.calls_to(asked.callee, asked.callee_region)
+    own = [call for call in calls if call.caller.ref == asked.caller.ref and asked.region in call.origins(asked.callee_region)]
+    if any(_means(call, asked) for call in own):
+        return "opa"
+    if asked.way == SIDECAR and not own:
+        return "egress"
+    if asked.way == EAST_WEST and not any({*call.origins(asked.callee_region)} - {asked.callee_region} for call in calls):
+        return "gateway"
+    return "mesh-authorization"
+
+
 def unmet(conditions: ConditionSettings, asked: Asked, at: datetime) -> tuple[str, ...]:
     """What a request lacks of an edge's conditions at a time: `token`, `scope`, `amount`, `hours`.
 

@@ -1,9 +1,10 @@
-"""The whole access graph, asked by calling: every ordered pair of workloads, with what is declared for the callee and what not.
+"""Who may call whom, asked by calling: every ordered pair of workloads, with what is declared for the callee and what not.
 
 What is expected comes from the settings alone (`declared.py`), what came of it from the calls. Every request carries what any
 condition asks for, a token with every scope and a small amount, so that what is refused is refused for who called what. A call
 goes three ways: through the caller's sidecar, as an application calls; around it, with the pod's own certificate, so that the
-callee alone decides; and so too to the callee of every other region, through its east-west gateway.
+callee alone decides; and so too to the callee of every other region, through its east-west gateway. A refusal counts when it is
+of the layer that must refuse: a token that a region does not believe, or a pod that does not answer, is none.
 """
 
 import json
@@ -19,8 +20,8 @@ from components.graph.identity import spiffe_id
 from components.graph.model import Client, Graph, Workload
 from components.graph.names import EASTWEST, EASTWEST_PORT, service_host
 from components.network.addresses import eastwest_address
-from sandbox.proof.declared import EAST_WEST, SIDECAR, Asked, declared, requests
-from sandbox.proof.refusals import Trail, judged
+from sandbox.proof.declared import EAST_WEST, SIDECAR, Asked, declared, refuser, requests
+from sandbox.proof.refusals import Entry, Trail, judged, refusal
 from sandbox.proof.results import Cell
 from sandbox.proof.world import MESH_USER, Answer, Pod, World
 
@@ -32,6 +33,8 @@ _ONE_CERTIFICATE: Final = ("-svid", "-any-server", "-alpn", "istio-http/1.1")
 _AT_ONCE: Final = 4
 _FLUSH_SECONDS: Final = 12.0
 _TICK_SECONDS: Final = 1.0
+_CLOCK_SECONDS: Final = 0.1
+"""A gateway notes a connection when it takes it, the caller when it asks; both read this machine's clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,39 +177,80 @@ def answered(graph: Graph, one: Sent) -> bool:
     return isinstance(said, dict) and said.get("identity") == expected
 
 
+def _at_gateways(unnamed: Iterable[Sent], gateways: Mapping[str, Iterable[Trail]]) -> dict[int, str]:
+    """By `id`, who refused those whose connection an east-west gateway did not take, so that no line has their request's id.
+
+    A line has the server name and the time, and stands for one connection: each is given to one request, of those it may be about
+    to the one that ended first, so that most have one (Glover: Maximum matching in a convex bipartite graph, 1967).
+    """
+    asking: dict[tuple[str, str], list[Sent]] = {}
+    for one in sorted(unnamed, key=_ended):
+        if one.asked.way == EAST_WEST and not one.answer.status:
+            asking.setdefault((one.asked.callee_region, _server_name(one.asked.callee)), []).append(one)
+    found: dict[int, str] = {}
+    for (region, name), waiting in asking.items():
+        lines = [line for trail in gateways[region] for line in trail.entries if line.get("server_name") == name]
+        for line in sorted((one for one in lines if not one.get("request_id") and refusal(one, gateway=True)), key=_at):
+            about = next(
+                (one for one in waiting if _began(one) - _CLOCK_SECONDS <= _at(line) <= _ended(one) + _CLOCK_SECONDS), None
+            )
+            if about:
+                waiting.remove(about)
+                found[id(about)] = refusal(line, gateway=True)
+    return found
+
+
+def _began(one: Sent) -> float:
+    return datetime.fromisoformat(one.answer.at).timestamp()
+
+
+def _ended(one: Sent) -> float:
+    return _began(one) + one.answer.seconds
+
+
+def _at(line: Entry) -> float:
+    return datetime.fromisoformat(str(line["time"])).timestamp()
+
+
 def _judged(
     world: World, pods: Mapping[tuple[str, str], Pod], sent: Sequence[Sent], progress: Callable[[str], None]
 ) -> Iterator[Cell]:
     """The cells; who refused is read when every proxy has written its log out, and again for as long as that may take."""
     graph = world.graph
     passed = {id(one): answered(graph, one) for one in sent}
-    refused = [one for one in sent if not passed[id(one)]]
+    unnamed = left = [one for one in sent if not passed[id(one)]]
     gateways = {region: world.pods(region, EASTWEST.namespace, **EASTWEST.selector) for region in world.clusters}
     deadline = time.monotonic() + _FLUSH_SECONDS
+    own: dict[int, str] = {}
     by: dict[int, str] = {}
     since = min((one.answer.at for one in sent), default="")
-    while refused and time.monotonic() < deadline:
+    while left and time.monotonic() < deadline:
         time.sleep(_TICK_SECONDS)
-        progress(f"who refused {len(refused)} of {len(sent)} requests")
-        on_the_way = {str(pod): pod for one in refused for pod in _trail(one.asked, pods, gateways)}
+        progress(f"who refused {len(left)} of {len(sent)} requests")
+        on_the_way = {str(pod): pod for one in unnamed for pod in _trail(one.asked, pods, gateways)}
         read = {name: Trail.of(world, pod, since) for name, pod in on_the_way.items()}
-        for one in refused:
+        for one in unnamed:
             trails = [read[str(pod)] for pod in _trail(one.asked, pods, gateways)]
-            name = _server_name(one.asked.callee) if one.asked.way == EAST_WEST else ""
-            by[id(one)] = judged(one.answer, trails, request=one.request, server_name=name)[0]
-        refused = [one for one in refused if not by[id(one)]]
+            own[id(one)] = judged(one.answer, trails, request=one.request)[0]
+        unnamed = [one for one in unnamed if not own[id(one)]]
+        by = own | _at_gateways(
+            unnamed, {code: [read[str(pod)] for pod in found if str(pod) in read] for code, found in gateways.items()}
+        )
+        left = [one for one in unnamed if not by[id(one)]]
     for one in sent:
         asked, was_answered = one.asked, passed[id(one)]
+        edge = declared(graph, asked, datetime.fromisoformat(one.answer.at))
         yield Cell(
             region=asked.region,
             caller=asked.caller.ref,
             callee=asked.callee.ref,
             method=asked.method,
             path=asked.path,
-            edge=declared(graph, asked, datetime.fromisoformat(one.answer.at)),
+            edge=edge,
             allowed=was_answered,
             status=one.answer.status,
             stopped_by="" if was_answered else by.get(id(one), ""),
+            expected="" if edge else refuser(graph, asked),
             way=asked.way,
             callee_region="" if asked.callee_region == asked.region else asked.callee_region,
             lacking=asked.lacking,

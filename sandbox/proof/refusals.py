@@ -117,6 +117,8 @@ class Trail:
         same_end = [one for one in self._from_end(answer) if ours is None or one.get("request_id") in ours]
         if same_end:
             return same_end
+        if not (path or server_name):
+            return []
         # A connection that was not taken has no request; a line of one that carried another's is not about this.
         near = [one for one in self.entries if _within(one, answer) and one.get("status") == answer.status]
         unasked = [one for one in near if server_name and one.get("server_name") == server_name and not one.get("request_id")]

@@ -45,6 +45,8 @@ class Cell:
     status: int
     stopped_by: str
     """Who refused it by its own words; empty when it was answered."""
+    expected: str
+    """The layer that must refuse it; empty when it is declared."""
     way: str = "sidecar"
     """`sidecar`: as applications call; `direct`: by its own certificate, around its sidecar; `east-west`: so to another one."""
     callee_region: str = ""
@@ -54,8 +56,8 @@ class Cell:
 
     @property
     def holds(self) -> bool:
-        """Whether it was answered exactly when it is declared; a refusal that nobody owns up to is none."""
-        return self.allowed if self.edge else not self.allowed and bool(self.stopped_by)
+        """Answered when it is declared, otherwise refused by the layer that must; a refusal that nobody owns up to is none."""
+        return self.allowed if self.edge else not self.allowed and bool(self.expected) and self.stopped_by == self.expected
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ def cell(caller: str, callee: str, *, edge: str = "", allowed: bool = False, sto
         allowed=allowed,
         status=200 if allowed else 403,
         stopped_by="" if allowed else stopped_by,
+        expected="" if edge else "opa",
     )
 
 

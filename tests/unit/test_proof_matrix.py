@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -18,7 +18,8 @@ from components.mesh.telemetry import access_log_provider
 from components.settings import load_file
 from components.settings.access import HoursSettings, OperationSettings
 from sandbox.proof import matrix
-from sandbox.proof.declared import Asked, declared, is_open, requests, sample, samples, unmet
+from sandbox.proof.declared import Asked, declared, is_open, refuser, requests, sample, samples, unmet
+from sandbox.proof.refusals import Trail
 from sandbox.proof.results import Cell
 from sandbox.proof.world import Answer, Pod
 
@@ -72,6 +73,18 @@ def test_a_declared_request_is_expected_to_be_answered_by_its_edge() -> None:
 )
 def test_any_other_request_is_not(other: dict[str, Any]) -> None:
     assert declared(GRAPH, replace(TRANSFER, **other), NOON) == ""
+
+
+def test_what_is_not_declared_is_refused_by_the_first_layer_that_knows_enough() -> None:
+    frontend = replace(TRANSFER, caller=GRAPH.workloads["bank-a/frontend"])
+    home_only = replace(TRANSFER, callee=GRAPH.workloads["bank-a/auth-ms"])
+    assert refuser(GRAPH, replace(TRANSFER, scopes=None)) == "opa"
+    assert refuser(GRAPH, replace(TRANSFER, scopes=None, way="east-west", callee_region=OTHER)) == "opa"
+    assert refuser(GRAPH, replace(TRANSFER, path="/transfers")) == "mesh-authorization"
+    assert refuser(GRAPH, frontend) == "egress"
+    assert refuser(GRAPH, replace(frontend, way="direct")) == "mesh-authorization"
+    assert refuser(GRAPH, replace(frontend, way="east-west", callee_region=OTHER)) == "mesh-authorization"
+    assert refuser(GRAPH, replace(home_only, way="east-west", callee_region=OTHER)) == "gateway"
 
 
 def test_another_region_is_reached_by_calls_of_every_region_alone() -> None:
@@ -160,7 +173,14 @@ def test_every_call_of_the_graph_is_made_with_all_that_it_asks_for() -> None:
 
 
 class Running:
-    """A world in which every request is answered as it is told; refusals stand in the log of who refuses them."""
+    """A world in which every request is answered as it is told; refusals stand in the logs, in the words of who must refuse."""
+
+    said: Final = {
+        "opa": {"details": "ext_authz_denied"},
+        "egress": {"details": "direct_response", "status": 502},
+        "gateway": {"details": "filter_chain_not_found"},
+        "mesh-authorization": {"details": "rbac_access_denied_matched_policy[none]"},
+    }
 
     def __init__(self, verdict: Any) -> None:
         self.graph, self.settings, self.clusters = GRAPH, GRAPH.settings, dict.fromkeys(GRAPH.regions)
@@ -186,9 +206,9 @@ class Running:
         service, tenant = one["url"].split("/")[2].split(":")[0].split(".")[:2]
         path = "/" + one["url"].split("/", 3)[3]
         region = pod.region if "eastwest" not in one.get("address", "") else OTHER
-        allowed, owned = self.verdict(pod, f"{tenant}/{service}", one, path)
-        if not allowed and owned:
-            said = {"request_id": request, "details": "rbac_access_denied_matched_policy[none]", "time": "2026-11-21T12:00:00Z"}
+        allowed, layer = self.verdict(pod, f"{tenant}/{service}", one, path)
+        if not allowed and layer:
+            said = {"request_id": request, "time": "2026-11-21T12:00:00Z", **self.said[layer]}
             self.entries.append(json.dumps({**dict.fromkeys(FIELDS), **said}))
         identity = f"spiffe://{GRAPH.trust_domain(region)}/ns/{tenant}/sa/{service}"
         body = json.dumps({"identity": identity}) if allowed else '{"error":"forbidden"}'
@@ -204,14 +224,20 @@ def _pod(region: str, namespace: str, name: str) -> Pod:
     return Pod(region=region, namespace=namespace, name=name, node="", address="10.0.0.2", labels={}, processes={}, ready=True)
 
 
-def _as_declared(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, bool]:
+def _as_declared(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, str]:
     body = json.loads(one["body"] or "{}")
     token = next((line.removeprefix("Authorization: Bearer ") for line in one["headers"] if line.startswith("Auth")), None)
     scopes = None if token is None else frozenset(token.split())
     meant = asked(
-        f"{pod.namespace}/{pod.name}", callee, one["method"], path, scopes=scopes, amount=body.get("amount_minor_units", 1)
+        f"{pod.namespace}/{pod.name}",
+        callee,
+        one["method"],
+        path,
+        scopes=scopes,
+        amount=body.get("amount_minor_units", 1),
+        way="direct" if "server_name" in one else "sidecar",
     )
-    return bool(declared(GRAPH, meant, NOON)), True
+    return bool(declared(GRAPH, meant, NOON)), refuser(GRAPH, meant)
 
 
 @pytest.fixture
@@ -234,13 +260,14 @@ def test_a_world_that_does_what_is_declared_differs_nowhere(made: Any) -> None:
     found = made(_as_declared)
     assert matrix.differences(found) == ()
     assert sum(cell.allowed for cell in found) == sum(bool(cell.edge) for cell in found) > 0
-    assert {cell.stopped_by for cell in found if not cell.allowed} == {"mesh-authorization"}
+    assert {cell.stopped_by for cell in found if not cell.allowed} == {"mesh-authorization", "opa", "egress"}
     assert {cell.status for cell in found} == {200, 403}
 
 
 def test_one_request_too_many_that_is_answered_is_a_difference(made: Any) -> None:
-    def wider(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, bool]:
-        return _as_declared(pod, callee, one, path)[0] or (callee, path) == ("bank-a/auth-ms", "/undeclared"), True
+    def wider(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, str]:
+        allowed, layer = _as_declared(pod, callee, one, path)
+        return allowed or (callee, path) == ("bank-a/auth-ms", "/undeclared"), layer
 
     found = matrix.differences(made(wider))
     assert found
@@ -248,17 +275,55 @@ def test_one_request_too_many_that_is_answered_is_a_difference(made: Any) -> Non
 
 
 def test_a_declared_request_that_is_refused_is_a_difference(made: Any) -> None:
-    def narrower(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, bool]:
-        return path != "/transfer" and _as_declared(pod, callee, one, path)[0], True
+    def narrower(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, str]:
+        allowed, layer = _as_declared(pod, callee, one, path)
+        return path != "/transfer" and allowed, layer
 
     assert {(cell.edge, cell.lacking) for cell in matrix.differences(made(narrower))} == {("bank-a-api-to-bank-b-trans", "")}
 
 
+def test_a_refusal_by_another_layer_than_the_one_that_must_is_a_difference(made: Any) -> None:
+    def by_one_alone(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, str]:
+        allowed, layer = _as_declared(pod, callee, one, path)
+        return allowed, "mesh-authorization" if layer == "opa" else layer
+
+    found = matrix.differences(made(by_one_alone))
+    assert {cell.lacking for cell in found} == {"token", "scope", "amount"}
+    assert {(cell.expected, cell.stopped_by) for cell in found} == {("opa", "mesh-authorization")}
+
+
 def test_a_refusal_that_nobody_owns_up_to_is_a_difference(made: Any) -> None:
-    def silent(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, bool]:
-        return _as_declared(pod, callee, one, path)[0], callee != "shared/notifications"
+    def silent(pod: Pod, callee: str, one: dict[str, Any], path: str) -> tuple[bool, str]:
+        allowed, layer = _as_declared(pod, callee, one, path)
+        return allowed, "" if callee == "shared/notifications" else layer
 
     assert {cell.callee for cell in matrix.differences(made(silent))} == {"shared/notifications"}
+
+
+def test_a_gateways_line_stands_for_one_request_and_the_other_way_round() -> None:
+    host = "outbound_.8080_._.auth-ms.bank-a.svc.cluster.local"
+    meant = replace(TRANSFER, callee=GRAPH.workloads["bank-a/auth-ms"], way="east-west", callee_region=OTHER)
+
+    def sent(second: float, took: float) -> Any:
+        at = datetime.fromtimestamp(NOON.timestamp() + second, UTC).isoformat()
+        answer = Answer(status=0, body="", error="EOF", at=at, seconds=took)
+        return matrix.Sent(asked=meant, request="one", answer=answer)
+
+    def line(second: float, **said: Any) -> dict[str, Any]:
+        at = datetime.fromtimestamp(NOON.timestamp() + second, UTC).isoformat()
+        return {"time": at, "server_name": host, "details": "filter_chain_not_found", **said}
+
+    def named(waiting: list[Any], *lines: dict[str, Any]) -> list[int]:
+        gateways = {OTHER: [Trail(_pod(OTHER, "istio-eastwest", "gateway"), lines)], HOME: []}
+        found = matrix._at_gateways(waiting, gateways)
+        assert set(found.values()) <= {"gateway"}
+        return [number for number, one in enumerate(waiting) if id(one) in found]
+
+    long, short = sent(0, 5), sent(1, 1)
+    assert named([long, short], line(1.5)) == [1]
+    assert named([long, short], line(1.5), line(1.6)) == [0, 1]
+    assert named([long, short], line(3), line(1.5)) == [0, 1]
+    assert named([short], line(4), line(1.5, server_name="another"), line(1.5, request_id="x"), line(1.5, details="")) == []
 
 
 def test_an_answer_counts_when_the_callee_itself_gave_it() -> None:

@@ -29,6 +29,7 @@ WRONG = {
     "a step": {"steps": (Step(number=1, title="", holds=False, evidence=()),)},
     "an undeclared request is answered": {"cells": (cell("a/b", "c/d", allowed=True),)},
     "a declared request is refused": {"cells": (cell("a/b", "c/d", edge="pay"),)},
+    "another layer refuses than the one that must": {"cells": (cell("a/b", "c/d", stopped_by="request-authentication"),)},
     "nobody says that he refused": {"cells": (cell("a/b", "c/d", stopped_by=""),)},
     "an attack is not stopped": {"attacks": (attack("x", attempt("", stopped=False), attempt("opa", "mesh-mtls")),)},
     "nothing stands behind the first": {"attacks": (attack("x", attempt("opa"), attempt("", "opa", stopped=False)),)},

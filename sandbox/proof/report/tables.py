@@ -105,6 +105,8 @@ def request(cell: Cell, names: Names) -> tuple[str, ...]:
     """Caller, callee, request, what declares it, what came of it."""
     refused = names.get(cell.stopped_by, cell.stopped_by) or "nobody who says so"
     seen = f"{cell.status} answered" if cell.allowed else f"{cell.status or 'no answer'}: {refused}"
+    if not cell.edge and not cell.holds:
+        seen += f", not {names.get(cell.expected, cell.expected)}"
     how = ", ".join(part for part in (WAYS.get(cell.way, cell.way), cell.lacking and f"without {cell.lacking}") if part)
     sent = f"{cell.method} {cell.path}" + (f" ({how})" if how else "")
     return (f"{cell.caller} in {cell.region}", callee(cell), sent, cell.edge or "nothing", seen)
