@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -13,13 +13,14 @@ from rich.console import Console
 from sandbox.local.__main__ import STACK, the_plan
 from sandbox.progress import Steps
 from sandbox.proof import attacks, lifecycle, matrix, outages, rotations
+from sandbox.proof.journal import alone, noted
 from sandbox.proof.making import Part, orderly, prove
 from sandbox.proof.refusals import LAYERS
 from sandbox.proof.report.figures import summary
 from sandbox.proof.report.page import page
 from sandbox.proof.report.tables import Names
 from sandbox.proof.report.terminal import show_all
-from sandbox.proof.results import PARTS, Proof
+from sandbox.proof.results import PARTS, Attack, Proof
 from sandbox.proof.tokens import Tokens
 from sandbox.proof.traffic import wait_for_keys
 from sandbox.proof.world import ProofError, World
@@ -34,10 +35,15 @@ def parts(world: World, stack: ExitStack) -> Mapping[str, Part]:
     """Every part of the proof, by the name of its field."""
     tokens = stack.enter_context(Tokens(world))
     wait_for_keys(world, tokens)
+
+    def attacked(said: Callable[[str], None]) -> tuple[Attack, ...]:
+        with noted(world, "a layer that was off for an attack"):
+            return attacks.run(world, tokens, said)
+
     return {
         "steps": lambda _said: lifecycle.steps(world, tokens),
         "cells": lambda said: matrix.cells(world, tokens, said),
-        "attacks": lambda said: attacks.run(world, tokens, said),
+        "attacks": attacked,
         "outages": lambda said: outages.outages(world, tokens, said),
         "rotations": lambda said: rotations.rotations(world, tokens, said),
     }
@@ -90,13 +96,13 @@ def main() -> int:
     progress = Steps()
     try:
         world = the_world()
+        with orderly(), alone(world):
+            proof = prove(world.plan.home, lambda stack: parts(world, stack), chosen.only, progress)
     except Exception as error:
         if not getattr(error, "user_facing", False):
             raise
         progress.console.print(str(error), style="red", markup=False)
         return 1
-    with orderly():
-        proof = prove(world.plan.home, lambda stack: parts(world, stack), chosen.only, progress)
     report(proof, LAYERS, chosen.output)
     return 0 if proof.holds else 1
 

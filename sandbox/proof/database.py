@@ -20,6 +20,7 @@ from components.vault.engines import database_mount
 from sandbox.live.vault import inside
 from sandbox.proof import faults
 from sandbox.proof.credentials import serial
+from sandbox.proof.journal import putting_back
 from sandbox.proof.results import Evidence
 from sandbox.proof.world import Pod, ProofError, World
 
@@ -64,15 +65,17 @@ class Credentials:
     def short_lived(self) -> Iterator[None]:
         """Credentials that are made meanwhile live for two minutes."""
         before = self.ask("GET", self._role)
-        try:
-            self.ask("POST", self._role, {**before, "default_ttl": SHORT_SECONDS, "max_ttl": SHORT_SECONDS})
-            yield
-        finally:
+
+        def put_back() -> None:
             self.ask("POST", self._role, before)
             after = self.ask("GET", self._role)
             if after != before:
                 msg = f"Vault's role {self._role} is not as it was: {after}"
                 raise ProofError(msg)
+
+        with putting_back(self._world, f"Vault's role {self._role} in {self._region}: {SHORT_SECONDS} s", put_back):
+            self.ask("POST", self._role, {**before, "default_ttl": SHORT_SECONDS, "max_ttl": SHORT_SECONDS})
+            yield
 
     def renew_root(self) -> tuple[Evidence, ...]:
         """A new certificate, with a new key, for Vault itself; the database sees it, and the old one no more."""
@@ -99,16 +102,18 @@ class Credentials:
         """One more pod of the service, whose credential is of now."""
         before = faults.replicas(self._world, self._region, self._workload)
         known = {one.name for one in self._pods()}
-        faults.scale(self._world, self._region, self._workload, before + 1)
-        try:
+
+        def put_back() -> None:
+            faults.scale(self._world, self._region, self._workload, before)
+            self._world.wait("as many pods as before", lambda: len(self._pods()) == before, _PATIENCE_SECONDS)
+
+        with putting_back(self._world, f"{self._workload.ref} in {self._region} scaled to {before + 1}", put_back):
+            faults.scale(self._world, self._region, self._workload, before + 1)
             took = self._world.wait("one more pod", lambda: bool(self._new(known)), _PATIENCE_SECONDS)
             pod = self._new(known)[0]
             self._first_short = self._current(pod)
             words = f"{self._first_short} for {pod}, ready after {took:.1f} s"
             yield pod, Evidence(source="Vault's agent", words=words)
-        finally:
-            faults.scale(self._world, self._region, self._workload, before)
-            self._world.wait("as many pods as before", lambda: len(self._pods()) == before, _PATIENCE_SECONDS)
 
     def _pods(self) -> list[Pod]:
         return self._world.pods(self._region, self._workload.tenant, **{SERVICE_LABEL: self._workload.name})

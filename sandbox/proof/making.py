@@ -73,16 +73,25 @@ def prove(home: Path, opened: Callable[[ExitStack], Mapping[str, Part]], asked: 
 
 @contextmanager
 def orderly() -> Iterator[None]:
-    """Within it SIGTERM ends the program as Ctrl-C does, so that what a proof changed is put back."""
+    """Within it SIGTERM and SIGHUP end the program as Ctrl-C does, so that what a proof changed is put back.
+
+    A second one does not disturb that. SIGHUP stays ignored where it is, as by nohup.
+    """
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    ending = [one for one, handler in before.items() if one == signal.SIGTERM or handler is not signal.SIG_IGN]
 
     def end(number: int, _frame: FrameType | None) -> None:
+        for one in ending:
+            signal.signal(one, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    for one in ending:
+        signal.signal(one, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one in ending:
+            signal.signal(one, before[one])
 
 
 def revision(tree: Path = ROOT) -> str:

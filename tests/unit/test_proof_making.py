@@ -109,21 +109,36 @@ def test_what_the_parts_opened_is_closed_also_when_one_fails(tmp_path):
     assert closed == ["tokens"]
 
 
-def test_a_proof_that_is_told_to_end_puts_back_what_it_changed(tmp_path):
-    closed, before = [], signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_proof_that_is_told_to_end_puts_back_what_it_changed(tmp_path, number):
+    closed, before = [], signal.getsignal(number)
 
     def told(_said):
+        os.kill(os.getpid(), number)
+
+    def put_back():
         os.kill(os.getpid(), signal.SIGTERM)
+        closed.append("put back")
 
     def opened(stack):
-        stack.callback(closed.append, "put back")
+        stack.callback(put_back)
         return making(attacks=told)
 
     with pytest.raises(SystemExit) as ended, orderly():
         prove(tmp_path, opened, ("attacks",), quiet())
-    assert ended.value.code == 128 + signal.SIGTERM
+    assert ended.value.code == 128 + number
     assert closed == ["put back"]
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+def test_a_proof_that_was_begun_to_outlive_its_terminal_does():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with orderly():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("found", [(), (cell("a/b", "c/d", allowed=True),)], ids=["nothing", "a difference"])
