@@ -9,14 +9,19 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from components.graph.model import Workload
 from components.graph.names import SERVICE_LABEL
+from sandbox.proof.journal import putting_back
 from sandbox.proof.world import Pod, ProofError, World
 
 _READY_SECONDS: Final = 120.0
+_STOP_SECONDS: Final = 2.0
+_STANDING: Final = frozenset("TtZX")
+"""States of a process (proc(5)): stopped, traced, a zombie, dead."""
 _DEPLOYMENT: Final = ("apps/v1", "Deployment")
 
 
@@ -41,14 +46,25 @@ def _groups(process: Path) -> str:
 
 
 @contextmanager
-def frozen(pod: Pod, container: str) -> Iterator[None]:
-    """A container none of whose processes runs, and all of them go on when the context ends."""
+def frozen(world: World, pod: Pod, container: str) -> Iterator[None]:
+    """A container none of whose processes runs, and all of them go on when the context ends.
+
+    Raises:
+        ProofError: one of them does not stop.
+    """
     stopped = processes(pod.processes[container])
-    try:
+    with putting_back(world, f"{container} of {pod} frozen", partial(_signal, stopped, signal.SIGCONT)):
         _signal(stopped, signal.SIGSTOP)
+        world.wait(f"{container} of {pod} stands still", lambda: all(map(_stands, stopped)), _STOP_SECONDS)
         yield
-    finally:
-        _signal(stopped, signal.SIGCONT)
+
+
+def _stands(process: int) -> bool:
+    """Whether a process is stopped, or ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] in _STANDING
+    except OSError:
+        return True
 
 
 def kill(pod: Pod, container: str) -> None:
@@ -120,16 +136,18 @@ def taken_out(world: World, region: str, workload: Workload) -> Iterator[None]:
     """
     pods = world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})
     before = replicas(world, region, workload)
-    try:
+
+    def put_back() -> None:
+        scale(world, region, workload, before)
+        world.wait(f"{workload.ref} is back in {region}", lambda: _is_back(world, region, workload, before), _READY_SECONDS)
+
+    with putting_back(world, f"{workload.ref} in {region} scaled to none, from {before}", put_back):
         scale(world, region, workload, 0)
         for pod in pods:
             for container in pod.processes:
                 with contextlib.suppress(ProofError):
                     kill(pod, container)  # one that has ended with another is what was wanted
         yield
-    finally:
-        scale(world, region, workload, before)
-        world.wait(f"{workload.ref} is back in {region}", lambda: _is_back(world, region, workload, before), _READY_SECONDS)
 
 
 def _is_back(world: World, region: str, workload: Workload, wanted: int) -> bool:

@@ -35,6 +35,8 @@ class Stream:
     pod: Pod | None
     """Whose namespaces it is sent from; None for somebody outside the clusters."""
     url: str
+    callees: frozenset[str]
+    """SPIFFE IDs of the service that it is for, in every region: who answers is told by his identity."""
     flags: tuple[str, ...] = ()
     """Those of `app call`."""
     token: Callable[[], str] | None = None
@@ -43,6 +45,10 @@ class Stream:
     """Whose process it is; that of the pod's container unless said."""
     every: float = 0.5
     """Seconds from one request to the next."""
+    refused_by: str = ""
+    """The layer that must refuse it; empty for an authorised one."""
+    passes: tuple[Pod, ...] = ()
+    """Whose proxies it may come to when it is to be refused, the callee's first and the caller's own last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +60,14 @@ class Outcome:
     began: float
     ended: float
     answer: Answer
+    reached: bool
+    """Whether the service itself answered, with whatever status."""
 
     @property
     def answered(self) -> bool:
-        """Whether the service itself answered with success."""
-        return self.answer.is_allowed
+        """An authorised one: by the service itself, with success. Any other: by the service with any status, or with success."""
+        success = self.answer.is_allowed
+        return self.reached and success if self.authorised else self.reached or success
 
 
 class Load:
@@ -103,6 +112,10 @@ class Load:
         """What is known of requests that began at or after `since`, in the order of their ends."""
         with self._lock:
             return tuple(one for one in self._outcomes if one.began >= since)
+
+    def asked(self, since: float, until: float) -> bool:
+        """Whether of every stream a request is known that began within these moments."""
+        return {one.stream for one in self.outcomes(since) if one.began <= until} == {one.name for one in self.streams}
 
     def wait_unbroken(self, since: float, *, row: int, seconds: float) -> None:
         """Returns when the last requests of every stream, as many as `row`, came out as they must and began after `since`.
@@ -170,6 +183,9 @@ class Load:
                 )
                 self._running[stream.name] = begun
                 return begun
+        except FileNotFoundError:
+            self._troubles[stream.name] = "its pod is there no more"
+            return None
         finally:
             os.close(program)
 
@@ -201,7 +217,23 @@ def outcome_of(stream: Stream, line: str) -> Outcome:
     """
     answer = Answer(**json.loads(line))
     began = dt.datetime.fromisoformat(answer.at).timestamp()
-    return Outcome(stream=stream.name, authorised=stream.authorised, began=began, ended=began + answer.seconds, answer=answer)
+    return Outcome(
+        stream=stream.name,
+        authorised=stream.authorised,
+        began=began,
+        ended=began + answer.seconds,
+        answer=answer,
+        reached=_identity(answer) in stream.callees,
+    )
+
+
+def _identity(answer: Answer) -> str:
+    """Who says in the body that he answers; empty when nobody does."""
+    try:
+        said = answer.json()
+    except ValueError:
+        return ""
+    return str(said.get("identity", "")) if isinstance(said, dict) else ""
 
 
 def recovered(outcomes: Iterable[Outcome], returned: float) -> float | None:

@@ -16,8 +16,10 @@ from components.identity.registration import API, registration_name
 from sandbox.live.client import ServerError
 from sandbox.proof.credentials import Authority, caller_certificate, held, shown
 from sandbox.proof.database import Credentials
+from sandbox.proof.journal import putting_back
 from sandbox.proof.load import Load, Outcome
 from sandbox.proof.results import Evidence, Rotation
+from sandbox.proof.sights import Sight, refused
 from sandbox.proof.traffic import CALLS, busy, call_of, everyday, sample, straight
 from sandbox.proof.world import Pod, ProofError, World
 
@@ -45,6 +47,8 @@ class Watched:
     outcomes: tuple[Outcome, ...]
     changes: int
     evidence: tuple[Evidence, ...]
+    refused: tuple[Sight, ...] = ()
+    """Who refused what is forbidden."""
     trouble: str = ""
 
 
@@ -71,12 +75,15 @@ def rotations(world: World, tokens: "Tokens", progress: Progress) -> tuple[Rotat
 
 
 def judged(seen: Watched) -> Rotation:
-    """Whether it was replaced often enough and no request failed; what is forbidden counts as failed when it is answered."""
+    """Whether it was replaced often enough and no request failed; what is forbidden counts as failed when it is answered.
+
+    Of each stream that is forbidden a refusal by the layer that must refuse was read.
+    """
     window = [one for one in seen.outcomes if one.ended >= seen.began]
     failed = [one for one in window if one.answered != one.authorised]
     sent = any(one.authorised for one in window) and any(not one.authorised for one in window)
     words = sorted({f"{one.stream}: {one.answer}" for one in failed})
-    evidence = (*seen.evidence, *(Evidence(source="the load", words=one) for one in words))
+    evidence = (*seen.evidence, *(said for said, _ in seen.refused), *(Evidence(source="the load", words=one) for one in words))
     if seen.trouble:
         evidence = (*evidence, Evidence(source="the proof", words=seen.trouble))
     return Rotation(
@@ -85,7 +92,7 @@ def judged(seen: Watched) -> Rotation:
         requests=len(window),
         failed=len(failed),
         changes=seen.changes,
-        holds=sent and not failed and not seen.trouble and seen.changes >= _DIFFERENT,
+        holds=sent and not failed and not seen.trouble and seen.changes >= _DIFFERENT and all(ok for _, ok in seen.refused),
         evidence=evidence,
     )
 
@@ -132,6 +139,7 @@ def _identities(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         began=began,
         ended=ended,
         outcomes=load.outcomes(),
+        refused=tuple(refused(world, load.streams, load.outcomes(began))),
         changes=min(map(len, (*loaded.values(), *handshakes))),
         evidence=evidence,
         trouble=trouble,
@@ -149,13 +157,15 @@ def _ends(world: World) -> list[Workload]:
 def _short_lived(world: World, region: str, workloads: Iterable[Workload]) -> Iterator[None]:
     names = [registration_name(one.tenant, one.name) for one in workloads]
     before = {name: _lifetime(world, region, name) for name in names}
-    try:
+
+    def put_back() -> None:
+        for name, lifetime in before.items():
+            _set_lifetime(world, region, name, lifetime)
+
+    with putting_back(world, f"identities of {', '.join(names)} in {region} live for {SHORT}", put_back):
         for name in names:
             _set_lifetime(world, region, name, SHORT)
         yield
-    finally:
-        for name, lifetime in before.items():
-            _set_lifetime(world, region, name, lifetime)
 
 
 def _registration(world: World, region: str, name: str) -> dict[str, Any]:
@@ -204,6 +214,7 @@ def _authority(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         began=began,
         ended=ended,
         outcomes=load.outcomes(),
+        refused=tuple(refused(world, load.streams, load.outcomes(began))),
         changes=len(set(seen)),
         evidence=tuple(steps),
         trouble=trouble,
@@ -258,7 +269,7 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         return tuple(one for each in (load, *more) for one in each.outcomes())
 
     def users() -> set[str]:
-        found = (one.answer.json() for one in outcomes() if one.answered)
+        found = (one.answer.json() for one in outcomes() if one.authorised and one.answered)
         return {str(one["result"]["database_user"]) for one in found if one["identity"] == here}
 
     def enough() -> bool:
@@ -289,6 +300,7 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         began=began,
         ended=ended,
         outcomes=outcomes(),
+        refused=tuple(refused(world, load.streams, load.outcomes(began))),
         changes=len(users()),
         evidence=(*steps, used),
         trouble=trouble,

@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from components.graph.model import Call, Route
+from components.graph.model import Call, Route, Workload
+from components.graph.names import INGRESS, SERVICE_LABEL
 from sandbox.local import cloud
 from sandbox.proof.load import Load, Stream
 from sandbox.proof.world import MESH_USER, Pod, World
@@ -19,7 +20,7 @@ ROUTE: Final = "bank-a-web"
 """The way in that is used from outside."""
 OTHER_PATH, WITHOUT_TOKEN, AROUND, OUTSIDE = "another path", "without a token", "around the sidecar", "from outside"
 AMOUNT: Final = 5
-_SELDOM_SECONDS, _OFTEN_SECONDS = 1.0, 0.4
+_OFTEN_SECONDS: Final = 0.4
 _CALLERS: Final = 3
 _KEYS_SECONDS: Final = 150.0
 """Every two minutes at least a proxy is configured anew (components/mesh/istio.py), and then has a key that istiod missed."""
@@ -50,6 +51,7 @@ def allowed(world: World, tokens: "Tokens", region: str, key: str) -> Stream:
         authorised=True,
         pod=world.pod(region, call.caller),
         url=_url(world, call),
+        callees=_principals(world, call.callee),
         flags=_flags(call),
         token=partial(tokens.access_token, client, scopes) if scopes else None,
     )
@@ -72,38 +74,52 @@ def forbidden(world: World, region: str) -> tuple[Stream, ...]:
     """What must be refused whatever happens: an undeclared path, a condition that is not met, the way around the own sidecar."""
     declared, conditional = call_of(world, "bank-a-api-to-auth"), call_of(world, "bank-a-api-to-bank-b-trans")
     caller, callee = world.pod(region, declared.caller), world.pod(region, declared.callee)
-    path = sample(declared.operations[0].paths[0])
+    payer, path = world.pod(region, conditional.caller), sample(declared.operations[0].paths[0])
     return (
         Stream(
             name=OTHER_PATH,
             authorised=False,
             pod=caller,
             url=world.url(declared.callee, "/accounts"),
+            callees=_principals(world, declared.callee),
             flags=_flags(declared),
-            every=_SELDOM_SECONDS,
+            refused_by="mesh-authorization",
+            passes=(*_everywhere(world, declared.callee), caller),
         ),
         Stream(
             name=WITHOUT_TOKEN,
             authorised=False,
-            pod=world.pod(region, conditional.caller),
+            pod=payer,
             url=_url(world, conditional),
+            callees=_principals(world, conditional.callee),
             flags=_flags(conditional),
-            every=_SELDOM_SECONDS,
+            refused_by="opa",
+            passes=(*_everywhere(world, conditional.callee), payer),
         ),
         Stream(
             name=AROUND,
             authorised=False,
             pod=caller,
             url=f"http://{callee.address}:{declared.callee.port}{path}",
+            callees=_principals(world, declared.callee),
             flags=_flags(declared),
             user=MESH_USER,
-            every=_SELDOM_SECONDS,
+            refused_by="mesh-mtls",
+            passes=(callee,),
         ),
     )
 
 
+def _principals(world: World, workload: Workload) -> frozenset[str]:
+    return frozenset(f"spiffe://{world.graph.principal(workload, region)}" for region in workload.regions)
+
+
+def _everywhere(world: World, workload: Workload) -> list[Pod]:
+    return [one for region in workload.regions for one in world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})]
+
+
 def everyday(world: World, tokens: "Tokens", region: str) -> tuple[Stream, ...]:
-    """Inside a region: about eight authorised requests a second and three that are none."""
+    """Inside a region: about eight authorised requests a second and six that are none."""
     return (*(allowed(world, tokens, region, key) for key in CALLS), *forbidden(world, region))
 
 
@@ -137,10 +153,21 @@ def from_outside(world: World, tokens: "Tokens", region: str) -> tuple[Stream, .
         f"-address={cloud.public_address(where)}:443",
     )
     url = f"https://{world.settings.edge.domain}{path}"
+    callees = _principals(world, route.service)
+    gateways = tuple(world.pods(region, INGRESS.namespace, **INGRESS.selector))
     token = partial(tokens.access_token, client, route.settings.scopes)
     return (
-        Stream(name=OUTSIDE, authorised=True, pod=None, url=url, flags=flags, token=token),
-        Stream(name=f"{OUTSIDE} {WITHOUT_TOKEN}", authorised=False, pod=None, url=url, flags=flags, every=_SELDOM_SECONDS),
+        Stream(name=OUTSIDE, authorised=True, pod=None, url=url, callees=callees, flags=flags, token=token),
+        Stream(
+            name=f"{OUTSIDE} {WITHOUT_TOKEN}",
+            authorised=False,
+            pod=None,
+            url=url,
+            callees=callees,
+            flags=flags,
+            refused_by="mesh-authorization",
+            passes=gateways,
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """What is promised for an outage or a rotation is judged from the outcomes alone. By hand-made outcomes, no sandbox."""
 
+import json
 import os
 import subprocess
 import time
@@ -7,14 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from sandbox.proof import faults
+from components.graph.model import Graph
+from components.settings import load_file
+from sandbox.local.plan import Plan
+from sandbox.proof import faults, sights
 from sandbox.proof.credentials import caller_certificate, serial
-from sandbox.proof.load import Load, Outcome, Stream, outcome_of, recovered
-from sandbox.proof.outages import FROZEN, Fault, Seen, judged
+from sandbox.proof.journal import NOTES
+from sandbox.proof.load import Outcome, recovered
+from sandbox.proof.losses import FROZEN, Fault
+from sandbox.proof.outages import Seen, judged
 from sandbox.proof.results import Evidence, Outage
 from sandbox.proof.rotations import Watched
 from sandbox.proof.rotations import judged as judged_rotation
@@ -39,7 +45,7 @@ def answer(*, ok: bool) -> Answer:
 
 
 def outcome(stream: str, at: float, *, ok: bool, authorised: bool = True) -> Outcome:
-    return Outcome(stream=stream, authorised=authorised, began=at, ended=at + 0.1, answer=answer(ok=ok))
+    return Outcome(stream=stream, authorised=authorised, began=at, ended=at + 0.1, answer=answer(ok=ok), reached=ok)
 
 
 def outcomes(*, hurt_from: float = BEGAN, hurt_to: float = RETURNED) -> list[Outcome]:
@@ -127,6 +133,40 @@ def test_an_outage_without_requests_shows_nothing(missing: str) -> None:
     assert not verdict([one for one in outcomes() if one.authorised != (missing == "authorised")]).holds
 
 
+@pytest.mark.parametrize("stream", ["hurt", "other", "forbidden"])
+def test_an_outage_of_which_a_stream_noticed_nothing_shows_nothing(stream: str) -> None:
+    def away(one: Outcome) -> bool:
+        return one.stream == stream and BEGAN <= one.began <= RETURNED
+
+    loose = replace(FAULT, within=20.0)
+    assert verdict(outcomes(), loose).holds
+    assert not verdict([one for one in outcomes() if not away(one)], loose).holds
+    assert not verdict(outcomes(), loose, away=109.6, returned=109.9).holds
+
+
+def test_a_cache_was_away_when_the_service_says_so_and_is_back_when_it_does_no_more() -> None:
+    class Known:
+        graph = Graph.of(load_file(Path(__file__).parents[2] / "Pulumi.local.yaml"))
+
+    world: Any = Known()
+    callee = next(call.callee for call in world.graph.calls if call.key == sights.TRANSFER)
+
+    def booked(error: str = "", region: str = "eu-west-1") -> Outcome:
+        result = {"id": 1, "database_user": "v"} | ({"cache_error": error} if error else {})
+        body = json.dumps({"identity": f"spiffe://{world.graph.principal(callee, region)}", "result": result})
+        said = replace(answer(ok=True), body=body)
+        return Outcome(stream=sights.TRANSFER, authorised=True, began=0.0, ended=0.1, answer=said, reached=True)
+
+    def holds(*found: Outcome) -> bool:
+        return sights.cache_was_missed(world, "eu-west-1", found)[0][1]
+
+    back = [booked()] * 3
+    assert holds(booked("connection refused"), *back)
+    assert not holds(*back)
+    assert not holds(booked("connection refused", "eu-central-1"), *back)
+    assert not holds(*back, booked("connection refused"))
+
+
 def test_recovery_is_the_slowest_streams_first_answer_of_an_unbroken_row() -> None:
     found = [
         outcome("one", 109.0, ok=False),
@@ -150,6 +190,10 @@ def test_a_rotation_holds_only_when_enough_was_replaced_and_no_request_failed() 
     assert judged_rotation(rotated(quiet)).holds
     assert not judged_rotation(rotated(quiet, changes=2)).holds
     assert not judged_rotation(rotated(quiet, trouble="it did not end")).holds
+    nobody = Evidence(source="around the sidecar", words="no log says who refused it")
+    unowned = judged_rotation(rotated(quiet, refused=((nobody, False),)))
+    assert not unowned.holds
+    assert nobody in unowned.evidence
     assert not judged_rotation(rotated([one for one in quiet if one.authorised])).holds
     assert not judged_rotation(rotated([])).holds
     broken = judged_rotation(rotated(outcomes()))
@@ -160,64 +204,16 @@ def test_a_rotation_holds_only_when_enough_was_replaced_and_no_request_failed() 
     assert answered.failed == 1
 
 
-def test_a_line_of_the_calling_program_becomes_an_outcome() -> None:
-    stream = Stream(name="call", authorised=True, pod=None, url="http://service/")
-    found = outcome_of(stream, '{"status":200,"body":"","error":"","at":"2026-11-21T21:00:00.5Z","seconds":0.25}')
-    assert found.answered
-    assert found.ended - found.began == pytest.approx(0.25)
-    with pytest.raises(ValueError, match="Expecting"):
-        outcome_of(stream, "cut o")
-
-
 class Local(World):
-    """Calls a program of this test's in place of the real one, and enters nowhere."""
+    """A home, and nothing that runs."""
 
-    def __init__(self, program: Path) -> None:
-        self.__dict__["app"] = program
+    def __init__(self, home: Path) -> None:
+        self.plan = Plan(home=home, regions=())
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Local:
-    program = tmp_path / "app"
-    program.write_text(
-        '#!/bin/sh\nfor last; do :; done\n[ "$last" = http://silent/ ] && exec sleep 60\n'
-        '[ "$last" = http://open/ ] && code=200 || code=403\n'
-        'for at in 1 2 3; do printf \'{"status":%s,"body":"%s","error":"","at":"%s","seconds":0.01}\\n\''
-        ' $code "$*" "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" | sed "s/%//g"; sleep 0.02; done\n',
-        encoding="utf-8",
-    )
-    program.chmod(0o755)
-    return Local(program)
-
-
-def test_a_load_goes_on_with_a_new_process_and_a_token_asked_anew_and_leaves_none_behind(world: Local) -> None:
-    tokens = iter(range(10_000))
-    opened = Stream(name="open", authorised=True, pod=None, url="http://open/", token=lambda: f"token-{next(tokens)}", every=0.02)
-    closed = Stream(name="closed", authorised=False, pod=None, url="http://closed/", every=0.02)
-    with Load(world, (opened, closed)) as load:
-        load.wait_unbroken(time.time(), row=4, seconds=10)
-    shown = {one.answer.body.split("Bearer ")[1].split()[0] for one in load.outcomes() if one.stream == "open"}
-    assert len(shown) > 1
-    last = time.time()
-    time.sleep(0.1)
-    assert not load.outcomes(last)
-
-
-def test_a_load_that_is_not_steady_does_not_begin(world: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.proof.load._STEADY_SECONDS", 0.5)
-    refused = Stream(name="call", authorised=True, pod=None, url="http://closed/", every=0.02)
-    with pytest.raises(ProofError, match="call: 403"), Load(world, (refused,)):
-        pass
-
-    def none_given() -> str:
-        msg = "nobody signs in"
-        raise ProofError(msg)
-
-    with pytest.raises(ProofError, match="nobody signs in"), Load(world, (replace(refused, token=none_given),)):
-        pass
-    silent = replace(refused, url="http://silent/")
-    with pytest.raises(ProofError, match="was never answered"), Load(world, (silent,)):
-        pass
+    return Local(tmp_path)
 
 
 @contextmanager
@@ -234,7 +230,7 @@ def state(process: subprocess.Popen[bytes]) -> str:
     return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
 
 
-def test_what_is_frozen_goes_on_even_when_looking_at_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_frozen_goes_on_even_when_looking_at_it_fails(world: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     with sleeping() as process:
         pod = Pod(
             region="eu-west-1",
@@ -249,15 +245,16 @@ def test_what_is_frozen_goes_on_even_when_looking_at_it_fails(monkeypatch: pytes
         monkeypatch.setattr(faults, "processes", lambda number: [number])
 
         def look() -> None:
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
             assert state(process) == "T"
+            assert [one.read_text() for one in (world.plan.home / NOTES).iterdir()] == ["opa of bank-a/a in eu-west-1 frozen"]
             msg = "looked"
             raise ProofError(msg)
 
-        with pytest.raises(ProofError, match="looked"), faults.frozen(pod, "opa"):
+        with pytest.raises(ProofError, match="looked"), faults.frozen(world, pod, "opa"):
             look()
         os.waitid(os.P_PID, process.pid, os.WCONTINUED)
         assert state(process) != "T"
+        assert not list((world.plan.home / NOTES).iterdir())
 
 
 def test_a_containers_processes_are_those_of_its_control_groups(tmp_path: Path) -> None:
