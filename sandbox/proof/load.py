@@ -114,8 +114,8 @@ class Load:
             return tuple(one for one in self._outcomes if one.began >= since)
 
     def asked(self, since: float, until: float) -> bool:
-        """Whether of every stream a request is known that began within these moments."""
-        return {one.stream for one in self.outcomes(since) if one.began <= until} == {one.name for one in self.streams}
+        """Whether of every stream a request is known that was sent between these moments (`meanwhile`)."""
+        return {one.stream for one in meanwhile(self.outcomes(), since, until)} == {one.name for one in self.streams}
 
     def wait_unbroken(self, since: float, *, row: int, seconds: float) -> None:
         """Returns when the last requests of every stream, as many as `row`, came out as they must and began after `since`.
@@ -234,6 +234,11 @@ def _identity(answer: Answer) -> str:
     except ValueError:
         return ""
     return str(said.get("identity", "")) if isinstance(said, dict) else ""
+
+
+def meanwhile(outcomes: Iterable[Outcome], since: float, until: float) -> list[Outcome]:
+    """Those that began between two moments, or waited from before the first until after the second."""
+    return [one for one in outcomes if since <= one.began <= until or one.began < since <= until < one.ended]
 
 
 def recovered(outcomes: Iterable[Outcome], returned: float) -> float | None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from components.graph.names import SPIRE_SYSTEM_NAMESPACE
 from sandbox.live.client import ServerError
 from sandbox.proof import faults, sights
-from sandbox.proof.load import Load, Outcome, Stream, recovered
+from sandbox.proof.load import Load, Outcome, Stream, meanwhile, recovered
 from sandbox.proof.losses import FROZEN, Fault, planned, without_callee
 from sandbox.proof.results import Evidence, Outage
 from sandbox.proof.sights import TRANSFER, Sight
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _FROZEN_SECONDS: Final = 6.0
 _KILLS: Final = 3
 """At most, until requests fall into the time away: what ends once the kubelet starts at once, and from then on it waits."""
+_ANSWER_SECONDS: Final = 0.5
+"""For the answers to what was sent meanwhile."""
 _ROW, _BACK_SECONDS = 3, 60.0
 
 Progress = Callable[[str], None]
@@ -96,7 +98,7 @@ def _tried(fault: Fault, attempt: Callable[[], Seen], world: World, reading: Thr
 
 def _attributed(world: World, fault: Fault, seen: Seen) -> Outage:
     """The verdict, with who refused what is forbidden while the component was away."""
-    while_away = [one for one in seen.outcomes if _since(seen) <= one.began <= seen.returned]
+    while_away = meanwhile(seen.outcomes, _since(seen), seen.returned)
     try:
         refused = sights.refused(world, seen.streams, while_away)
     except (ProofError, ServerError) as error:
@@ -133,6 +135,7 @@ def _killed(world: World, fault: Fault, pod: Pod, load: Load) -> tuple[float, fl
         killed = time.time()
         faults.kill(pod, fault.container)
         returned = faults.await_again(world, pod, fault.container, killed)
+        time.sleep(_ANSWER_SECONDS)
         if load.asked(killed, returned):
             break
         pod = next(one for one in world.pods(pod.region, pod.namespace) if one.name == pod.name)
@@ -173,7 +176,7 @@ def judged(fault: Fault, seen: Seen) -> Outage:
     answered = [one for one in forbidden if one.answered]
     back = recovered(window, seen.returned)
     bystanders = [one for one in lost if one.stream not in fault.hurts]
-    while_away = [one for one in window if _since(seen) <= one.began <= seen.returned]
+    while_away = meanwhile(window, _since(seen), seen.returned)
     away = [one for one in while_away if one.stream in fault.hurts and one.ended <= seen.returned]
     since = recovered(window, seen.began)
     in_time = fault.within is None or (since is not None and since <= fault.within)
@@ -203,7 +206,7 @@ def _since(seen: Seen) -> float:
 
 
 def _summary(fault: Fault, seen: Seen, window: Iterable[Outcome], while_away: int) -> Iterator[Evidence]:
-    away = f"{seen.returned - _since(seen):.1f} s away, {while_away} requests begun meanwhile"
+    away = f"{seen.returned - _since(seen):.1f} s away, {while_away} requests sent meanwhile"
     if fault.hurts:
         away += f"; {', '.join(sorted(fault.hurts))} may fail, the others may not"
     yield Evidence(source="the load", words=f"{away}; {seen.trouble or 'all authorised requests are answered again'}")

@@ -10,8 +10,20 @@ from typing import Any, Final
 import pytest
 
 from sandbox.proof import sights
-from sandbox.proof.load import Load, Outcome, Stream, outcome_of
+from sandbox.proof.load import Load, Outcome, Stream, meanwhile, outcome_of
 from sandbox.proof.world import Answer, Pod, ProofError, World
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "counts"),
+    [(99, 100.5, False), (99, 111, True), (100, 101, True), (110, 115, True), (110.5, 111, False), (90, 91, False)],
+)
+def test_a_request_falls_into_a_time_when_it_is_sent_in_it_or_waits_all_of_it(
+    began: float, ended: float, *, counts: bool
+) -> None:
+    one = replace(refused_at(1), began=began, ended=ended)
+    assert (meanwhile([one], 100, 110) == [one]) is counts
+
 
 OWN: Final = frozenset({"spiffe://here/ns/a/sa/b", "spiffe://there/ns/a/sa/b"})
 
