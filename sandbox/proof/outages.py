@@ -49,7 +49,7 @@ class Seen:
     returned: float
     """When the component ran again, the last time if it was killed several times."""
     away: float | None = None
-    """When it was taken away, the last time; `began` unless said."""
+    """Since when it was away, the last time; `began` unless said."""
     streams: tuple[Stream, ...] = ()
     looked: tuple[Sight, ...] = ()
     trouble: str = ""
@@ -116,8 +116,9 @@ def _outage(world: World, tokens: "Tokens", fault: Fault, progress: Progress) ->
         looked: tuple[Sight, ...] = ()
         if fault.how == FROZEN:
             with faults.frozen(world, pod, fault.container):
+                away = time.time()
                 looked = tuple(fault.looks(world, fault.region) if fault.looks else ())
-                time.sleep(max(0.0, began + _FROZEN_SECONDS - time.time()))
+                time.sleep(max(0.0, away + _FROZEN_SECONDS - time.time()))
                 returned = time.time()
         else:
             away, returned = _killed(world, fault, pod, load)

@@ -126,8 +126,13 @@ class Trail:
         return unasked or renamed
 
     def request_at(self, answer: Answer) -> str:
-        """The id that this proxy gave to a request that came to it from the caller's end of the connection, or took over."""
-        return next((str(one["request_id"]) for one in self._from_end(answer) if one.get("request_id")), "")
+        """The id that this proxy gave to a request that came to it from the caller's end of the connection, or took over.
+
+        One connection may carry many requests: of the one that began nearest to the caller's.
+        """
+        found = [one for one in self._from_end(answer) if one.get("request_id")]
+        began = datetime.fromisoformat(answer.at).timestamp()
+        return str(min(found, key=lambda one: abs(_moment(one) - began))["request_id"]) if found else ""
 
     def _from_end(self, answer: Answer) -> list[Entry]:
         return [one for one in self._by_source.get(answer.local, ()) if _within(one, answer)]
@@ -274,5 +279,8 @@ def _grouped(entries: Iterable[Entry], key: str) -> Mapping[str, list[Entry]]:
 
 def _within(entry: Entry, answer: Answer) -> bool:
     began = datetime.fromisoformat(answer.at).timestamp()
-    said = datetime.fromisoformat(str(entry["time"])).timestamp()
-    return began - _SLACK_SECONDS <= said <= began + answer.seconds + _SLACK_SECONDS
+    return began - _SLACK_SECONDS <= _moment(entry) <= began + answer.seconds + _SLACK_SECONDS
+
+
+def _moment(entry: Entry) -> float:
+    return datetime.fromisoformat(str(entry["time"])).timestamp()

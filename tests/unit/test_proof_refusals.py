@@ -1,6 +1,7 @@
 """Whose words say that a request was refused, and which line of a log is about it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,6 +161,15 @@ def test_the_callers_own_proxy_tells_the_id_by_which_the_callees_line_is_found()
     callee = Trail(pod(), (entry(source_address="10.0.0.9:1", request_id="given", details="ext_authz_denied"),))
     assert judged(answer(), [callee, own])[0] == "opa"
     assert judged(answer(), [callee])[0] == ""
+
+
+def test_of_many_requests_on_one_connection_the_nearest_in_time_is_meant() -> None:
+    times = {"before": "2026-11-21T21:00:00.100Z", "mine": "2026-11-21T21:00:00.501Z", "after": "2026-11-21T21:00:00.900Z"}
+    own = Trail(pod("bank-a"), tuple(entry(source_address="10.0.0.1:5000", request_id=one, time=at) for one, at in times.items()))
+    callee = Trail(
+        pod(), tuple(entry(request_id=one, details=said) for one, said in zip(times, ("", "ext_authz_denied", ""), strict=True))
+    )
+    assert judged(replace(answer(), at="2026-11-21T21:00:00.500Z"), [callee, own])[0] == "opa"
 
 
 def test_what_was_answered_nobody_refused() -> None:
