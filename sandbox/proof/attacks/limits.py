@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _CONDITION: Final = "what a call may move is said to OPA alone; Istio has no rule about a body"
 _ROUTE: Final = "/bank-b/transfer"
 _FLUSH_SECONDS: Final = 13.0
-_SECONDS_OF_THE_SERVICE: Final = 4
-"""Seconds of the rate limiter's clock that a burst may fall into: it takes two at most, and neither end is a whole one."""
+_SECONDS_OF_THE_SERVICE: Final = 3
+"""Seconds of the rate limiter's clock that a burst may fall into: it takes less than two, and neither end is a whole one."""
 _MORE: Final = 40
 """Requests beyond what is allowed in these."""
 

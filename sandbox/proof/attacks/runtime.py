@@ -6,11 +6,10 @@ risk into the pods, OPA decides by it.
 """
 
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from components.decision.objects import RULES_CONFIG_MAP
@@ -33,7 +32,7 @@ from sandbox.proof.attacks.ground import ATTACKER, pod, stolen
 from sandbox.proof.attacks.mesh import settled
 from sandbox.proof.attacks.raw import Handshake
 from sandbox.proof.attacks.registry import Attempted, Planned, Sent, Switch
-from sandbox.proof.attacks.switches import OFF, added
+from sandbox.proof.attacks.switches import OFF, Where, added, changed
 from sandbox.proof.refusals import stopped_by
 from sandbox.proof.results import Evidence
 from sandbox.proof.world import Answer, Pod, ProofError, World
@@ -49,8 +48,6 @@ NEIGHBOUR, NEIGHBOURS_PATH = "bank-a/auth-ms", "/authorize"
 _PATIENCE_SECONDS: Final = 150.0
 """A kubelet looks at what a pod mounts every minute to minute and a half."""
 _BETWEEN_SECONDS: Final = 1.0
-_ABSENT: Final = threading.Event()
-"""Set while nobody responds to events."""
 _ALONE: Final = (
     "OPA alone reads the risk: without an answer to the event the caller keeps what its edges allow, and no more; Falco's event "
     "is an alert to people all the same"
@@ -92,11 +89,14 @@ def _after_an_event(world: World, _tokens: "Tokens") -> Attempted:
     if not before.is_allowed:
         msg = f"{caller.ref} is refused before there is an event: {before}"
         raise ProofError(msg)
-    if _ABSENT.is_set():
-        return Attempted(stopped=False, by="", evidence=Evidence(source=f"{caller.ref}, nobody responds", words=str(before)))
     with events.sidekick(world) as sidekick, events.restored(world):
         began = time.monotonic()
-        events.post(world, sidekick, event(world, caller, source.name))
+        try:
+            events.post(world, sidekick, event(world, caller, source.name))
+        except ProofError as error:
+            answer = call()
+            seen = Evidence(source=caller.ref, words=f"{error}; then {answer}")
+            return Attempted(stopped=False, by="", evidence=seen, failed=not answer.is_allowed)
         found = home(world).get("v1", "Pod", caller.tenant, source.name) or {"metadata": {}}
         if found["metadata"].get("labels", {}).get(QUARANTINE_LABEL) != "true":
             msg = f"{source} is not in quarantine after the event"
@@ -137,12 +137,13 @@ def _until(call: Callable[[], Answer], *, allowed: bool) -> Answer:
 
 
 @contextmanager
-def _nobody_responds(_world: World) -> Iterator[None]:
-    _ABSENT.set()
-    try:
+def _without_rights(world: World) -> Iterator[None]:
+    """The responder may do nothing in any tenant's namespace."""
+    with ExitStack() as stack:
+        for tenant in world.graph.tenants:
+            where = Where("rbac.authorization.k8s.io/v1", "RoleBinding", tenant, RESPONDER)
+            stack.enter_context(changed(home(world), where, lambda one: one.update(subjects=[])))
         yield
-    finally:
-        _ABSENT.clear()
 
 
 def _false_event(world: World, _tokens: "Tokens") -> Sent:
@@ -188,7 +189,7 @@ ATTACKS: Final = (
         expected="opa",
         make=_after_an_event,
         single=_ALONE,
-        switch=Switch(layer="opa", part="an answer to events", off=_nobody_responds),
+        switch=Switch(layer="opa", part="an answer to events", off=_without_rights),
     ),
     Planned(
         key=f"{FAMILY}-false-event",
