@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sandbox.local.images.oci import File, Settings, key, write
 from sandbox.local.images.parts import Folder, Program, libraries, users
 from sandbox.local.images.prepare import prepare, tools, write_table
-from sandbox.local.images.store import copy, store
+from sandbox.local.images.store import copy, store, unused
 from sandbox.local.images.table import IMAGES, PATTERNS
 from sandbox.toolchain import TOOLS, ToolError
 
@@ -145,3 +146,10 @@ def test_a_nodes_copy_shares_what_is_never_written_to_and_has_databases_of_its_o
     assert any(each.name == "pause" for each in files)
     for each in files:
         assert (made / each).samefile(tmp_path / "node" / each) == (each.suffix != ".db"), each
+
+
+def test_the_cache_keeps_the_entries_that_were_used_last(tmp_path: Path) -> None:
+    for used in (3, 1, 4, 2, 5):
+        (entry := tmp_path / str(used)).touch()
+        os.utime(entry, (used, used))
+    assert sorted(path.name for path in unused(tmp_path.iterdir())) == ["1", "2"]

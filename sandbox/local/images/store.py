@@ -32,8 +32,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.a
 """
 _SECONDS: Final = 30.0
 _TICK: Final = 0.1
-_KEPT_SECONDS: Final = 86_400
-"""Since it was used last: suites need few images, a whole sandbox all of them."""
+_KEPT: Final = 3
+"""How many that were used before stay: suites need few images, a whole sandbox all of them (4 GB)."""
 
 
 def store(archives: Mapping[str, Path], progress: Progress) -> Path:
@@ -56,8 +56,8 @@ def store(archives: Mapping[str, Path], progress: Progress) -> Path:
 
 
 def unused(paths: Iterable[Path]) -> list[Path]:
-    """Those of the cache's entries that nobody has used for a day; who uses one touches it."""
-    return [path for path in paths if time.time() - path.stat().st_mtime > _KEPT_SECONDS]
+    """All of the cache's entries but those that were used last; who uses one touches it."""
+    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]
 
 
 def copy(made: Path, target: Path) -> None:
