@@ -13,8 +13,10 @@ from typing import Any, Final
 
 COMPARED: Final = frozenset({"name", "image", "args", "env", "volumeMounts"})
 """Fields of the container that a pod must have exactly so."""
-UNCOMPARED: Final = frozenset({"ports", "resources", "securityContext", "startupProbe", "readinessProbe", "livenessProbe"})
-"""Fields that change no decision; the injector rewrites probes, and other controls judge the rest."""
+UNCOMPARED: Final = frozenset(
+    {"ports", "resources", "securityContext", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle"}
+)
+"""Fields that change no decision: the injector rewrites probes, before its end it may but wait, other controls judge the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,16 @@ from typing import Any, Final
 from components.decision.objects import DATA_FILE, RULES_CONFIG_MAP, data_config_map
 from components.graph.model import Workload
 from components.graph.names import OPA_PORT, RISK_CONFIG_MAP, RISK_FILE
+from components.settings.tenants import OPA_CPU_MILLICORES, OPA_MEMORY_MEBIBYTES
 
 HEALTH_PORT: Final = 8282
 """/health and /metrics; the kubelet's probes come from the host."""
 USER: Final = 10001
 """Neither root nor 1337, whose traffic Istio does not redirect."""
-CPU_REQUEST: Final = "50m"
-CPU_LIMIT: Final = "500m"
-MEMORY: Final = "128Mi"
+DRAIN_SECONDS: Final = 10
+"""Before it is told to stop: longer than the service, whose calls pass the proxy until it ends and are refused without OPA."""
+_CPU_BURST: Final = 10
+"""Times its request; it answers within Envoy's half second or the call is refused."""
 _POLICY_FOLDER: Final = "/etc/opa/policy"
 _DATA_FOLDER: Final = "/etc/opa/workload"
 _RISK_FOLDER: Final = "/etc/opa/risk"
@@ -54,6 +56,7 @@ def opa_arguments(workload: str) -> list[str]:
 
 def opa_container(image: str, workload: Workload) -> dict[str, Any]:
     """The container, as a pod's `containers` or (with `restartPolicy: Always`) `initContainers` take it."""
+    memory = f"{OPA_MEMORY_MEBIBYTES}Mi"
     return {
         "name": "opa",
         "image": image,
@@ -61,8 +64,8 @@ def opa_container(image: str, workload: Workload) -> dict[str, Any]:
         "env": [{"name": "GOMEMLIMIT", "value": "100MiB"}],
         "ports": [{"name": "opa-health", "containerPort": HEALTH_PORT, "protocol": "TCP"}],
         "resources": {
-            "requests": {"cpu": CPU_REQUEST, "memory": MEMORY},
-            "limits": {"cpu": CPU_LIMIT, "memory": MEMORY},
+            "requests": {"cpu": f"{OPA_CPU_MILLICORES}m", "memory": memory},
+            "limits": {"cpu": f"{_CPU_BURST * OPA_CPU_MILLICORES}m", "memory": memory},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -77,6 +80,7 @@ def opa_container(image: str, workload: Workload) -> dict[str, Any]:
         "startupProbe": _probe("/health?plugins", period_seconds=1, failures=60),
         "readinessProbe": _probe("/health?plugins", period_seconds=5, failures=3),
         "livenessProbe": _probe("/health", period_seconds=10, failures=3),
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         "volumeMounts": [
             {"name": "opa-policy", "mountPath": _POLICY_FOLDER, "readOnly": True},
             {"name": "opa-workload", "mountPath": _DATA_FOLDER, "readOnly": True},

@@ -13,7 +13,7 @@ PROXY_MEMORY_MEBIBYTES = 256
 """What the sidecar of each pod requests, and may use of memory; the pod's annotations say so to the injector."""
 OPA_CPU_MILLICORES = 50
 OPA_MEMORY_MEBIBYTES = 128
-"""What the OPA beside each service may request at most."""
+"""What the OPA beside each service requests."""
 VAULT_CPU_MILLICORES = 30
 VAULT_MEMORY_MEBIBYTES = 96
 """What the two containers that fetch credentials (spiffe-helper, vault-agent) request together at most."""

@@ -103,6 +103,7 @@ LACKING = "no container opa"
 ARGUMENTS = "arguments that are not the declared ones"
 VARIABLES = "variables that are not the declared ones"
 MOUNTS = "mounts that are not the declared ones"
+LIFECYCLE = "lifecycle: more than a wait before the end"
 SHELL = {"exec": {"command": ["opa", "run", "--server", "/own"]}}
 WEAKER: dict[str, tuple[set[str], Change]] = {
     "nobody decides": ({LACKING}, gone),
@@ -127,7 +128,10 @@ WEAKER: dict[str, tuple[set[str], Change]] = {
     "an API on the network": ({ARGUMENTS}, argument("--addr=", "--addr=0.0.0.0:8181")),
     "a neighbour's name": ({ARGUMENTS}, argument("--set=labels.workload=", "--set=labels.workload=bank-a/auth-ms")),
     "another command": ({"field command"}, put(command=["/own"])),
-    "a command after the start": ({"field lifecycle"}, put(lifecycle={"postStart": SHELL})),
+    "a command after the start": ({LIFECYCLE}, put(lifecycle={"postStart": SHELL})),
+    "a command before the end": ({LIFECYCLE}, put(lifecycle={"preStop": SHELL})),
+    "a command beside the wait": ({LIFECYCLE}, put(lifecycle={"preStop": {"sleep": {"seconds": 1}}, "postStart": SHELL})),
+    "a signal to end by": ({LIFECYCLE}, put(lifecycle={"preStop": {"sleep": {"seconds": 1}}, "stopSignal": "SIGKILL"})),
     "another folder": ({"field workingDir"}, put(workingDir="/etc/opa/risk")),
     "a terminal": ({"field stdin"}, put(stdin=True)),
     "a device": ({"field volumeDevices"}, put(volumeDevices=[])),

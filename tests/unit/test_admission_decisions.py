@@ -65,7 +65,7 @@ def volumes(number: int, **fields: Any) -> Callable[[dict[str, Any], list[dict[s
     ("change", "named"),
     [
         (container(command=["opa"]), "command"),
-        (container(lifecycle={}), "lifecycle"),
+        (container(envFrom=[]), "envFrom"),
         (container(env=[{"name": "A", "valueFrom": {}}]), "env A"),
         (lambda one, _: one["volumeMounts"][0].update(subPath="a"), "mount opa-policy"),
         (lambda one, _: one["volumeMounts"].pop(), "opa-socket"),

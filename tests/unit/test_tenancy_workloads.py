@@ -46,6 +46,20 @@ def pods(graph: Graph) -> dict[str, dict[str, Any]]:
     return found
 
 
+def waits(container: dict[str, Any]) -> int:
+    return int(container["lifecycle"]["preStop"]["sleep"]["seconds"])
+
+
+def test_while_a_pod_ends_its_calls_are_decided_as_long_as_they_reach_the_application():
+    """Without OPA the proxy, which outlives both, refuses what callers still send."""
+    served = [template["spec"] for name, template in pods(graph_of(changed("dev"))).items() if name.endswith("-ms")]
+    assert served
+    for spec in served:
+        by_name = {one["name"]: one for one in spec["containers"]}
+        application = by_name[spec["serviceAccountName"]]
+        assert waits(application) < waits(by_name["opa"]) < spec["terminationGracePeriodSeconds"]
+
+
 def violations(spec: dict[str, Any]) -> list[str]:
     """What the profile `restricted` forbids in a pod, in a word each."""
     outer = spec.get("securityContext", {})

@@ -26,7 +26,7 @@ others contains one if {
 volumes := object.get(pods.spec, "volumes", [])
 
 # Said exactly, or nothing that changes what is decided. Every other field has a process do something else, or something more.
-judged := {"name", "image", "args", "env", "volumeMounts", "livenessProbe", "readinessProbe", "startupProbe"}
+judged := {"name", "image", "args", "env", "volumeMounts", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"}
 
 free := {
 	"imagePullPolicy", "ports", "resizePolicy", "resources", "securityContext",
@@ -87,6 +87,20 @@ violation contains {"msg": sprintf("%s: a command", [field])} if {
 	some container in deciders
 	some field in ["livenessProbe", "readinessProbe", "startupProbe"]
 	container[field].exec
+}
+
+violation contains {"msg": "lifecycle: more than a wait before the end"} if {
+	expected
+	some container in deciders
+	lifecycle := object.get(container, "lifecycle", waiting)
+	not waits(lifecycle)
+}
+
+waiting := {"preStop": {"sleep": {}}}
+
+waits(lifecycle) if {
+	object.keys(lifecycle) == object.keys(waiting)
+	object.keys(lifecycle.preStop) == object.keys(waiting.preStop)
 }
 
 # Unsaid is true: a variable of every container for every Service of the namespace.
