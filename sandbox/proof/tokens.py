@@ -60,7 +60,8 @@ class Tokens:
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.RLock()
-        self._cached: dict[tuple[str, str, str], str] = {}
+        self._cached: dict[tuple[str, str, str], dict[str, str]] = {}
+        """(client, scopes, person) → what the issuer gave at once, by the names of OAuth's token response."""
         self._people: dict[tuple[str, str], tuple[str, str, str]] = {}
         """(tenant, person) → id, name and password."""
         self._keys: dict[str, tuple[str, Key]] = {}
@@ -96,12 +97,19 @@ class Tokens:
             scopes: what it asks for; all that are declared for it unless said. A machine's are given, not asked for.
             user: which person signs in, for a client of people: a user of the client's tenant, made when first named.
         """
+        return self._given(client, scopes, user)["access_token"]
+
+    def beside(self, client: Client, kind: str) -> str:
+        """What a person's client gets beside the access token: `id_token` or `refresh_token`; a KeyError for anything else."""
+        return self._given(client, None, "person")[kind]
+
+    def _given(self, client: Client, scopes: Sequence[str] | None, user: str) -> dict[str, str]:
         people = client.settings.grant == "authorization_code"
         wanted = " ".join(sorted(client.settings.scopes if scopes is None else scopes)) if people else ""
         key = client.client_id, wanted, user if people else ""
         with self._lock:
             known = self._cached.get(key)
-            if known is None or jws.expires(known) - time.time() < _EARLY_SECONDS:
+            if known is None or jws.expires(known["access_token"]) - time.time() < _EARLY_SECONDS:
                 known = self._sign_in(client, wanted, user) if people else self._assert(client)
                 self._cached[key] = known
             return known
@@ -147,7 +155,7 @@ class Tokens:
     def _realm(self) -> str:
         return realm_of(self.issuer)
 
-    def _assert(self, client: Client) -> str:
+    def _assert(self, client: Client) -> dict[str, str]:
         name, key = self._key(client)
         now = int(time.time())
         claims = {"iss": client.client_id, "sub": client.client_id, "aud": self.issuer, "jti": secrets.token_hex(16)}
@@ -189,7 +197,7 @@ class Tokens:
             self._people[tenant, user] = identifier, name, password
         return self._people[tenant, user]
 
-    def _sign_in(self, client: Client, scopes: str, user: str) -> str:
+    def _sign_in(self, client: Client, scopes: str, user: str) -> dict[str, str]:
         _, name, password = self._person(client.tenant, user)
         verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(12)
         challenge = jws.b64(hashlib.sha256(verifier.encode()).digest())
@@ -218,12 +226,13 @@ class Tokens:
         code = {"grant_type": "authorization_code", "code": said["code"], "redirect_uri": back, "code_verifier": verifier}
         return self._exchange({**code, "client_id": client.client_id})
 
-    def _exchange(self, asked: Mapping[str, str]) -> str:
+    def _exchange(self, asked: Mapping[str, str]) -> dict[str, str]:
         status, text, _ = self._visit("POST", f"{self.issuer}/protocol/openid-connect/token", asked)
         if status != http.HTTPStatus.OK:
             msg = f"Keycloak gives no token by {asked['grant_type']}: {status} {text[:300]}"
             raise ProofError(msg)
-        return str(json.loads(text)["access_token"])
+        given: dict[str, str] = json.loads(text)
+        return given
 
     def _visit(
         self, method: str, url: str, form: Mapping[str, str] | None = None, cookies: dict[str, str] | None = None

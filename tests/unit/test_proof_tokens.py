@@ -190,12 +190,13 @@ class Issued(Tokens):
         self.__dict__["administrator"] = registered
         self.asked: list[dict[str, str]] = []
 
-    def _exchange(self, asked: Any) -> str:
+    def _exchange(self, asked: Any) -> dict[str, str]:
         self.asked.append(dict(asked))
         claims = {"exp": time.time() + self.lives, "n": len(self.asked)}
-        return ".".join([jws.b64(b"{}"), jws.b64(json.dumps(claims).encode()), ""])
+        made = ".".join([jws.b64(b"{}"), jws.b64(json.dumps(claims).encode()), ""])
+        return {"access_token": made, "id_token": f"id-{len(self.asked)}"}
 
-    def _sign_in(self, client: Any, scopes: str, user: str) -> str:
+    def _sign_in(self, client: Any, scopes: str, user: str) -> dict[str, str]:
         self._person(client.tenant, user)
         return self._exchange({"scope": scopes, "user": user})
 
@@ -264,6 +265,14 @@ def test_a_token_is_asked_for_once_while_it_lives(issued: Issued) -> None:
     assert issued.access_token(web, ["transfers.write"]) != first
     assert issued.access_token(web, ["accounts.read"], "other") != first
     assert [one["scope"] for one in issued.asked] == ["accounts.read", "transfers.write", "accounts.read"]
+
+
+def test_what_comes_beside_an_access_token_is_of_the_same_sign_in(issued: Issued) -> None:
+    web = issued._world.graph.clients["bank-a/web"]
+    issued.access_token(web)
+    assert issued.beside(web, "id_token") == "id-1"
+    with pytest.raises(KeyError):
+        issued.beside(web, "refresh_token")
 
 
 def test_a_token_that_ends_soon_is_replaced(issued: Issued) -> None:

@@ -23,6 +23,7 @@ TENANT, SERVICE, OTHER_TENANT = "bank-a", "bank-a/api-ms", "bank-b"
 _TARGET, _TARGET_PATH = "bank-b/trans-ms", "/transfer"
 _MAKES_PODS: Final = ({"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},)
 _CORE, _RBAC, _ISTIO = "/api/v1", "/apis/rbac.authorization.k8s.io/v1", "/apis/security.istio.io/v1"
+_NETWORKING, _TELEMETRY = "/apis/networking.istio.io/v1", "/apis/telemetry.istio.io/v1"
 _START_SECONDS: Final = 40.0
 
 
@@ -135,6 +136,48 @@ def _anybody(_world: World) -> Asked:
     return Asked("POST", _at("authorizationpolicies", api=_ISTIO), wanted)
 
 
+def _plain_port(world: World) -> Asked:
+    mine = attacker(world)
+    spec = {"selector": {"matchLabels": {SERVICE_LABEL: mine.name}}, "portLevelMtls": {mine.port: {"mode": "DISABLE"}}}
+    wanted = _named("security.istio.io/v1", "PeerAuthentication", spec=spec)
+    return Asked("POST", _at("peerauthentications", api=_ISTIO), wanted)
+
+
+def _no_condition(_world: World) -> Asked:
+    wanted = _named("security.istio.io/v1", "AuthorizationPolicy", spec={"action": "ALLOW", "rules": [{}]})
+    return Asked("POST", _at("authorizationpolicies", api=_ISTIO), wanted)
+
+
+def _plain_calls(_world: World) -> Asked:
+    spec = {"host": "*.cluster.local", "trafficPolicy": {"tls": {"mode": "DISABLE"}}}
+    wanted = _named("networking.istio.io/v1", "DestinationRule", spec=spec)
+    return Asked("POST", _at("destinationrules", api=_NETWORKING), wanted)
+
+
+def _own_host(_world: World) -> Asked:
+    ports = [{"number": 443, "name": "tls", "protocol": "TLS"}]
+    spec = {"hosts": ["evil.example"], "location": "MESH_EXTERNAL", "resolution": "DNS", "ports": ports}
+    return Asked("POST", _at("serviceentries", api=_NETWORKING), _named("networking.istio.io/v1", "ServiceEntry", spec=spec))
+
+
+def _no_log(_world: World) -> Asked:
+    wanted = _named("telemetry.istio.io/v1", "Telemetry", spec={"accessLogging": [{"disabled": True}]})
+    return Asked("POST", _at("telemetries", api=_TELEMETRY), wanted)
+
+
+def _unwatched(_world: World) -> Asked:
+    match = [{"processes": ["*"], "excludedNamespaces": [TENANT]}]
+    wanted = _named("config.gatekeeper.sh/v1alpha1", "Config", "config", spec={"match": match})
+    return Asked("POST", _at("configs", api="/apis/config.gatekeeper.sh/v1alpha1", namespace="gatekeeper-system"), wanted)
+
+
+def _foreign_certificate(_world: World) -> Asked:
+    name = f"trans-ms.{OTHER_TENANT}.svc.cluster.local"
+    spec = {"secretName": "proof", "commonName": name, "dnsNames": [name], "issuerRef": {"name": "stores"}}
+    wanted = _named("cert-manager.io/v1", "Certificate", spec=spec)
+    return Asked("POST", _at("certificates", api="/apis/cert-manager.io/v1"), wanted)
+
+
 def _labels(_world: World) -> Asked:
     opened = {"pod-security.kubernetes.io/enforce": "privileged", "istio-injection": "disabled"}
     return Asked("PATCH", _at("namespaces", TENANT, namespace=""), {"metadata": {"labels": opened}}, MERGE)
@@ -234,6 +277,41 @@ _ASKED: Final[tuple[tuple[str, str, tuple[str, ...], str, str, Callable[[World],
         _permissive,
     ),
     ("any-principal", "everybody let in by an AuthorizationPolicy", ("T1562.001",), "A21", "floor-platform-objects", _anybody),
+    (
+        "plain-port",
+        "mTLS switched off for one port of its own service",
+        ("T1562.001", "T1557"),
+        "A20",
+        "floor-platform-objects",
+        _plain_port,
+    ),
+    (
+        "no-condition",
+        "an AuthorizationPolicy without a condition",
+        ("T1562.001",),
+        "A21",
+        "floor-platform-objects",
+        _no_condition,
+    ),
+    ("plain-calls", "a DestinationRule that calls without mTLS", ("T1557",), "A20", "floor-platform-objects", _plain_calls),
+    ("own-host", "a host of its own choice let out of the mesh", ("T1041",), "A28", "floor-platform-objects", _own_host),
+    ("no-log", "access logs switched off", ("T1562.006",), "", "floor-platform-objects", _no_log),
+    (
+        "unwatched-namespace",
+        "its namespace taken out of Gatekeeper's sight",
+        ("T1562.001",),
+        "A17",
+        "floor-admission-configuration",
+        _unwatched,
+    ),
+    (
+        "foreign-certificate",
+        "a certificate in the name of another tenant's service",
+        ("T1649",),
+        "",
+        "floor-platform-objects",
+        _foreign_certificate,
+    ),
     (
         "namespace-labels",
         "Pod Security and injection switched off by a namespace's labels",

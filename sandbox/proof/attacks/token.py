@@ -99,6 +99,16 @@ def _identity_as_token(world: World, _tokens: "Tokens") -> Sent:
     return _at_callee(world, _bearer(found["token"]), "a JWT-SVID for Vault as a bearer token")
 
 
+def _beside(kind: str) -> Making:
+    """A real token of the issuer, for the right person, that is none for calls."""
+
+    def make(world: World, tokens: "Tokens") -> Sent:
+        found = tokens.beside(world.graph.clients["bank-a/web"], kind)
+        return _at_callee(world, _bearer(found), f"the {kind} of a person's sign-in as a bearer token")
+
+    return make
+
+
 def _good_at_gateway(world: World, tokens: "Tokens") -> Sent:
     return to_gateway(world, "POST", _ROUTE, _bearer(_partner(world, tokens)))
 
@@ -151,6 +161,10 @@ ATTACKS: Final = (
     ),
     _planned("expired-inside", "A token after its end, past the gateway", "request-authentication", _forged_at_callee("expired")),
     _planned("alg-none-inside", "An unsigned token, past the gateway", "request-authentication", _forged_at_callee("alg-none")),
+    _planned("identity-inside", "A person's ID token, as an access token", "request-authentication", _beside("id_token")),
+    _planned(
+        "refresh-inside", "A person's refresh token, as an access token", "request-authentication", _beside("refresh_token")
+    ),
     _planned(
         "workload-identity",
         "A workload's JWT-SVID for Vault, replayed as an access token",

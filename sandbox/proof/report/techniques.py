@@ -50,6 +50,7 @@ TECHNIQUES: Final = {
     "T1557": "Adversary-in-the-Middle",
     "T1562": "Impair Defenses",
     "T1562.001": "Disable or Modify Tools",
+    "T1562.006": "Indicator Blocking",
     "T1562.011": "Spoof Security Alerting",
     "T1565": "Data Manipulation",
     "T1565.002": "Transmitted Data Manipulation",
