@@ -109,7 +109,14 @@ def test_what_the_parts_opened_is_closed_also_when_one_fails(tmp_path):
     assert closed == ["tokens"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
+def number(request):
+    """A signal that ends this process, also where the tests themselves were begun to outlive their terminal."""
+    before = signal.signal(request.param, signal.SIG_DFL)
+    yield request.param
+    signal.signal(request.param, before)
+
+
 def test_a_proof_that_is_told_to_end_puts_back_what_it_changed(tmp_path, number):
     closed, before = [], signal.getsignal(number)
 
