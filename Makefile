@@ -9,14 +9,15 @@ DIFF   ?=
 ARGS   ?=
 PLUGINS ?=
 PROJECT ?= .
-JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+# one more than there are cores: tests wait for servers
+JOBS   ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 
 VENV := .venv
 PY   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CODE := __main__.py components policy sandbox tests bench docs
 
-.PHONY: help setup preview sandbox sandbox-down prove render policy test test-fast test-sandbox test-proof test-vault lint format bench bench-datapath bench-tenants bench-redaction lock docs ledger charts clean
+.PHONY: help setup preview sandbox sandbox-down prove render policy test tools test-fast test-sandbox test-proof test-vault lint format bench bench-datapath bench-tenants bench-redaction lock docs ledger charts clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -47,12 +48,15 @@ render: $(READY) ## Write every Kubernetes object of STACK to build/manifests
 policy: $(READY) ## Judge the recorded state of STACK, or STATE=<export.json>, with the policy pack
 	@$(PY) -m policy.judge --stack $(STACK) $(if $(STATE),--state $(STATE))
 
-test: lint ## Lint, types, the tools that the tests drive (built once, minutes), then every test but the sandbox's
-	@$(PY) -m sandbox.engine
-	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import default_tools; print(*default_tools())') > /dev/null
+test: $(READY) ## Lint, types, the tools that the tests drive (built once, minutes), then every test but the sandbox's
+	@$(MAKE) --no-print-directory --jobs=2 lint tools
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not sandbox"
 
-test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.py); the tools must stand, make test builds them
+tools: $(READY) ## Build the engine and the tools that the tests drive, each once
+	@$(PY) -m sandbox.engine
+	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.toolchain import default_tools; print(*default_tools())') > /dev/null
+
+test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.py); the tools must stand, make tools builds them
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow and not sandbox"
 
 test-sandbox: $(READY) ## The sandbox's own suites, as root on Linux; what they run is built once
