@@ -5,8 +5,6 @@ the sandbox's folder until it is removed, so that a proof that was killed leaves
 """
 
 import atexit
-import contextlib
-import fcntl
 import http.client
 import json
 import os
@@ -15,6 +13,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -58,11 +57,8 @@ class Administrator:
         self._forward: subprocess.Popen[str] | None = None
         self._port = 0
         self._token, self._until = "", 0.0
-        self._using = self._file.with_suffix(".users").open("w")
-        with _alone(self._file.with_suffix(".lock")):
-            if not self._file.is_file():
-                self._make()
-            fcntl.flock(self._using, fcntl.LOCK_SH)
+        if not self._file.is_file():
+            self._make()
         kept = json.loads(self._file.read_text(encoding="utf-8"))
         self._name, self._password = str(kept["name"]), str(kept["password"])
 
@@ -76,22 +72,12 @@ class Administrator:
             raise ProofError(msg)
         return json.loads(answer) if answer else location.rpartition("/")[2]
 
-    @contextlib.contextmanager
-    def ending(self) -> Iterator[bool]:
-        """The end of its use; yields whether no other proof uses it, and then removes it, and itself at last."""
-        with _alone(self._file.with_suffix(".lock")):
-            last = True
-            try:
-                fcntl.flock(self._using, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                last = False
-            yield last
-            if last:
-                found = [one for one in self.request("GET", f"/master/users?username={MARK}") if one["username"].startswith(MARK)]
-                for user in sorted(found, key=lambda one: bool(one["username"] == self._name)):
-                    self.request("DELETE", f"/master/users/{user['id']}")
-                self._file.unlink(missing_ok=True)
-        self._using.close()
+    def remove(self) -> None:
+        """Removes every administrator that a proof made, itself at last."""
+        found = [one for one in self.request("GET", f"/master/users?username={MARK}") if one["username"].startswith(MARK)]
+        for user in sorted(found, key=lambda one: bool(one["username"] == self._name)):
+            self.request("DELETE", f"/master/users/{user['id']}")
+        self._file.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
@@ -158,14 +144,6 @@ class Administrator:
             write_private(self._file, json.dumps({"name": name, "password": password}))
 
 
-@contextlib.contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """One process at a time: Keycloak is stopped for one administrator, not for two that undo each other."""
-    with file.open("w") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-
-
 def issuer_pod(world: World) -> Pod:
     """The first pod of Keycloak that is ready.
 
@@ -185,7 +163,7 @@ def write_private(file: Path, text: str) -> None:
         opened.write(text)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _stopped(world: World) -> Iterator[Pod]:
     """A pod that SPIRE, the network and the database know as Keycloak, while every instance of Keycloak stands still."""
     cluster = world.clusters[world.home_region]

@@ -16,7 +16,6 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import cached_property
 from http.cookies import SimpleCookie
 from types import TracebackType
@@ -127,12 +126,11 @@ class Tokens:
         with self._lock:
             if "administrator" not in self.__dict__:
                 return
-            with self.administrator.ending() as last:
-                for identifier in self._everybody() if last else [one[0] for one in self._people.values()]:
-                    self.administrator.request("DELETE", f"/{self._realm}/users/{identifier}")
-                names = {name for name, _ in self._keys.values()}
-                for client_id in self._machines() if last else self._keys:
-                    self._register(client_id, lambda keys: [one for one in keys if not _is_ours(one["kid"], names, last)])
+            for identifier in self._everybody():
+                self.administrator.request("DELETE", f"/{self._realm}/users/{identifier}")
+            for client_id in self._machines():
+                self._register(client_id, lambda keys: [one for one in keys if not one["kid"].startswith(MARK)])
+            self.administrator.remove()
             self._people.clear()
             self._keys.clear()
             self._cached.clear()
@@ -276,10 +274,6 @@ class Tokens:
                 return Key.read(done.stdout.strip())
         msg = "the issuer's own key is not in its database"
         raise ProofError(msg)
-
-
-def _is_ours(name: str, names: AbstractSet[str], everything: bool) -> bool:  # noqa: FBT001 - of one caller
-    return name.startswith(MARK) if everything else name in names
 
 
 def _words(page: str) -> str:

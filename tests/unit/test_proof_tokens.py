@@ -1,13 +1,11 @@
 """Tokens are signed and forged as they say, by openssl's own word; what a proof registers at the issuer, it takes away again."""
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -154,7 +152,7 @@ class Registered:
     def __init__(self, own: list[dict[str, str]]) -> None:
         self.keys = json.dumps({"keys": own}, sort_keys=True)
         self.users: dict[str, Any] = {}
-        self.removed, self.last = False, True
+        self.removed = False
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         if (method, path.partition("?")[0]) == ("GET", "/clearing/clients"):
@@ -173,10 +171,8 @@ class Registered:
         del self.users[path.rpartition("/")[2]]
         return None
 
-    @contextlib.contextmanager
-    def ending(self) -> Iterator[bool]:
-        yield self.last
-        self.removed = self.last
+    def remove(self) -> None:
+        self.removed = True
 
 
 class Issued(Tokens):
@@ -237,25 +233,13 @@ def test_nothing_that_was_made_stays(issued: Issued, registered: Registered) -> 
 LEFT = ({"kid": "partner-2026"}, {"kid": "proof-left"})
 
 
-def test_what_a_killed_proof_left_goes_with_the_last_one(registered: Registered, issued: Issued) -> None:
+def test_what_a_killed_proof_left_goes_with_the_next_one(registered: Registered, issued: Issued) -> None:
     """People of the tenants and their machines' own keys stay."""
     registered.keys = json.dumps({"keys": LEFT})
     registered.users = {name: {"username": name} for name in ("proof-bank-a-person-0", "ada", "a-proof-reader")}
     issued.close()
     assert json.loads(registered.keys)["keys"] == [LEFT[0]]
     assert set(registered.users) == {"ada", "a-proof-reader"}
-
-
-def test_what_another_proof_uses_stays(registered: Registered, issued: Issued) -> None:
-    registered.keys, registered.last = json.dumps({"keys": LEFT}), False
-    registered.users = {"proof-bank-a-person-0": {"username": "proof-bank-a-person-0"}}
-    graph = issued._world.graph
-    for client in graph.clients.values():
-        issued.access_token(client)
-    issued.close()
-    assert json.loads(registered.keys)["keys"] == [*LEFT]
-    assert set(registered.users) == {"proof-bank-a-person-0"}
-    assert not registered.removed
 
 
 def test_a_token_is_asked_for_once_while_it_lives(issued: Issued) -> None:
