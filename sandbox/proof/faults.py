@@ -4,6 +4,7 @@ A container is known by its control group: a process belongs to it exactly when 
 """
 
 import contextlib
+import datetime as dt
 import os
 import signal
 import time
@@ -23,6 +24,8 @@ _STOP_SECONDS: Final = 2.0
 _STANDING: Final = frozenset("TtZX")
 """States of a process (proc(5)): stopped, traced, a zombie, dead."""
 _DEPLOYMENT: Final = ("apps/v1", "Deployment")
+_RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
+_MANAGER: Final = "zerotrust-proof"
 
 
 def processes(container: int, table: Path = Path("/proc")) -> list[int]:
@@ -134,7 +137,7 @@ def taken_out(world: World, region: str, workload: Workload) -> Iterator[None]:
     Raises:
         ProofError: at the end, when it does not come back.
     """
-    pods = world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})
+    running = pods(world, region, workload)
     before = replicas(world, region, workload)
 
     def put_back() -> None:
@@ -143,7 +146,7 @@ def taken_out(world: World, region: str, workload: Workload) -> Iterator[None]:
 
     with putting_back(world, f"{workload.ref} in {region} scaled to none, from {before}", put_back):
         scale(world, region, workload, 0)
-        for pod in pods:
+        for pod in running:
             for container in pod.processes:
                 with contextlib.suppress(ProofError):
                     kill(pod, container)  # one that has ended with another is what was wanted
@@ -151,8 +154,33 @@ def taken_out(world: World, region: str, workload: Workload) -> Iterator[None]:
 
 
 def _is_back(world: World, region: str, workload: Workload, wanted: int) -> bool:
-    found = world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})
-    return sum(one.ready for one in found) >= wanted
+    return sum(one.ready for one in pods(world, region, workload)) >= wanted
+
+
+def pods(world: World, region: str, workload: Workload) -> list[Pod]:
+    """The running pods of a workload that are not about to end."""
+    return world.pods(region, workload.tenant, **{SERVICE_LABEL: workload.name})
+
+
+def restart(world: World, region: str, workload: Workload) -> float:
+    """Has every pod of a workload replaced, as `kubectl rollout restart` does; seconds until the last old one is gone.
+
+    Raises:
+        ProofError: not within two minutes.
+    """
+    cluster, tenant = world.clusters[region], workload.tenant
+    wanted, old = replicas(world, region, workload), {one.name for one in pods(world, region, workload)}
+    api, kind = _DEPLOYMENT
+    about = {"annotations": {_RESTARTED: dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}}
+    metadata = {"name": workload.name, "namespace": tenant}
+    cluster.apply({"apiVersion": api, "kind": kind, "metadata": metadata, "spec": {"template": {"metadata": about}}}, _MANAGER)
+
+    def is_replaced() -> bool:
+        now = pods(world, region, workload)
+        is_new = len(now) == wanted and all(one.ready and one.name not in old for one in now)
+        return is_new and not any(cluster.get("v1", "Pod", tenant, name) for name in old)
+
+    return world.wait(f"{workload.ref} in {region} has new pods alone", is_replaced, _READY_SECONDS)
 
 
 def _path(world: World, region: str, workload: Workload) -> str:

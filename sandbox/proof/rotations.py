@@ -1,7 +1,7 @@
-"""Credentials and authorities replaced under load: identities every minute, a region's authority, a database's credentials.
+"""What is replaced under load: identities every minute, a region's authority, a database's credentials, a service's pods.
 
-Each has a load of its own. The authority is replaced in one region while the other two go on in the other: no request of either
-may fail. What was changed for it is put back; a new authority stays, as it would after any rotation.
+Each has a load of its own. Authority and pods are replaced in one region, one after the other, while the other two go on in the
+other: no request may fail. What was changed for it is put back; a new authority and new pods stay, as after any rotation.
 """
 
 import time
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from components.graph.model import Workload
 from components.identity.registration import API, registration_name
 from sandbox.live.client import ServerError
+from sandbox.proof import faults
 from sandbox.proof.credentials import Authority, caller_certificate, held, shown
 from sandbox.proof.database import Credentials
 from sandbox.proof.journal import putting_back
 from sandbox.proof.load import Load, Outcome
 from sandbox.proof.results import Evidence, Rotation
 from sandbox.proof.sights import Sight, refused
-from sandbox.proof.traffic import CALLS, busy, call_of, everyday, sample, straight
+from sandbox.proof.traffic import CALLS, busy, call_of, everyday, forbidden, sample, straight
 from sandbox.proof.world import Pod, ProofError, World
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ SHORT: Final = "60s"
 """Of an identity's life while it is watched; SPIRE replaces one when half of it is over."""
 _DIFFERENT: Final = 3
 _WATCHED: Final = "bank-a-api-to-auth"
+_SERVED: Final = "bank-b-worker-to-trans"
 _LOOK_SECONDS: Final = 2.0
 _MOST_SECONDS: Final = 150.0
 _ROW: Final = 4
@@ -70,8 +72,11 @@ def rotations(world: World, tokens: "Tokens", progress: Progress) -> tuple[Rotat
             subject = (make.__doc__ or "").strip().rstrip(".")
             return judged(Watched(subject=subject, began=0.0, ended=0.0, outcomes=(), changes=0, evidence=(), trouble=str(error)))
 
+    def one_by_one(makes: Iterable[Callable[[World, "Tokens", Progress], Watched]]) -> list[Rotation]:
+        return [tried(make) for make in makes]
+
     with ThreadPoolExecutor() as pool:
-        return tuple(pool.map(tried, (_identities, _authority, _database)))
+        return tuple(one for made in pool.map(one_by_one, ((_identities,), (_authority, _pods), (_database,))) for one in made)
 
 
 def judged(seen: Watched) -> Rotation:
@@ -254,6 +259,37 @@ def _replace(here: Authority, there: Authority, proxies: _Proxies, step: Callabl
     here.change("revoke", old)
     step("the other region has forgotten the old one", lambda: not here.believed_by(there) & before)
     step("both ends have forgotten the old one", lambda: not any(before & one for one in proxies.authorities()))
+
+
+def _pods(world: World, tokens: "Tokens", progress: Progress) -> Watched:
+    """A service's pods by rolling updates: the new one is ready before the old one ends, which refuses nobody until then."""
+    region, call = world.other_region, call_of(world, _SERVED)
+    served = {one.name for one in faults.pods(world, region, call.callee)}
+    steps: list[Evidence] = []
+    with Load(world, busy(world, tokens, region, call.key)) as load:
+        began, trouble = time.time(), ""
+        try:
+            while len(served) < _DIFFERENT:
+                progress(f"pods of {call.callee.ref}: {len(served)} served")
+                took = faults.restart(world, region, call.callee)
+                new = sorted(one.name for one in faults.pods(world, region, call.callee))
+                steps.append(Evidence(source=f"Kubernetes of {region}", words=f"{', '.join(new)}, alone after {took:.1f} s"))
+                served.update(new)
+        except ProofError as error:
+            trouble = str(error)
+        settled = time.time()
+        load.wait_unbroken(settled, row=_ROW, seconds=_MOST_SECONDS)
+        ended = time.time()
+    return Watched(
+        subject=f"the pods of {call.callee.ref}",
+        began=began,
+        ended=ended,
+        outcomes=load.outcomes(),
+        refused=tuple(refused(world, forbidden(world, region), load.outcomes(settled))),
+        changes=len(served),
+        evidence=tuple(steps),
+        trouble=trouble,
+    )
 
 
 def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
