@@ -13,7 +13,7 @@ from sandbox.proof.load import Outcome, Stream
 from sandbox.proof.refusals import Trail, judged
 from sandbox.proof.results import Evidence
 from sandbox.proof.traffic import call_of
-from sandbox.proof.world import Pod, ProofError, World
+from sandbox.proof.world import Answer, Pod, ProofError, World
 
 Sight = tuple[Evidence, bool]
 _CALL: Final = "bank-a-api-to-auth"
@@ -25,11 +25,15 @@ _DATABASE: Final = "ledger"
 _LEAST_SECONDS: Final = 60.0
 """What an identity must have left for an outage to be shorter."""
 _FLUSH_SECONDS: Final = 12.0
+_NO_ENDPOINT: Final = "no healthy upstream"
+"""Envoy's own words for a service none of whose pods is ready."""
 _TICK_SECONDS: Final = 1.0
 
 
 def refused(world: World, streams: Sequence[Stream], outcomes: Iterable[Outcome]) -> list[Sight]:
     """Who refused what is forbidden, by the proxies' logs: of each stream one refusal at least, and none by another layer.
+
+    A stream whose callee the caller's own proxy had no endpoint of, at every request, was refused by nobody: it went nowhere.
 
     Args:
         world: the running sandbox.
@@ -51,7 +55,7 @@ def refused(world: World, streams: Sequence[Stream], outcomes: Iterable[Outcome]
         if time.monotonic() > deadline:
             break
         time.sleep(_TICK_SECONDS)
-    return [_by(stream, found[stream.name]) for stream in waiting]
+    return [_by(stream, found[stream.name], [one.answer for one in known if one.stream == stream.name]) for stream in waiting]
 
 
 def _trail(world: World, pod: Pod, since: str) -> Trail:
@@ -61,8 +65,10 @@ def _trail(world: World, pod: Pod, since: str) -> Trail:
         return Trail(pod, ())  # it is there no more: it was taken away
 
 
-def _by(stream: Stream, said: Sequence[tuple[str, Evidence]]) -> Sight:
+def _by(stream: Stream, said: Sequence[tuple[str, Evidence]], answers: Sequence[Answer]) -> Sight:
     layers = {layer for layer, _ in said}
+    if not said and answers and all(one.body == _NO_ENDPOINT for one in answers):
+        return Evidence(source=stream.name, words=f"{len(answers)} times nowhere to go: {_NO_ENDPOINT}"), True
     if not said:
         return Evidence(source=stream.name, words="no log says who refused it"), False
     first = next((evidence for layer, evidence in said if layer != stream.refused_by), said[0][1])
