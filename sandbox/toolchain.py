@@ -29,7 +29,7 @@ _TICK_SECONDS: Final = 1.0
 COMPILER: Final = ("-trimpath", "-gcflags=all=-dwarf=false")
 """Without what only a debugger reads and the linker drops: a fifth of the time of a build."""
 _MEMORY: Final = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
-"""Of each compiler and linker, which live for seconds: collecting their garbage costs a tenth of their time."""
+"""Of each compiler and linker, which live for seconds: collecting their garbage costs a twentieth of their time."""
 
 
 class ToolError(Exception):

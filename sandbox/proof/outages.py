@@ -21,7 +21,7 @@ from components.graph.names import SPIRE_SYSTEM_NAMESPACE
 from sandbox.live.client import ServerError
 from sandbox.proof import faults, sights
 from sandbox.proof.load import Load, Outcome, Stream, meanwhile, recovered
-from sandbox.proof.losses import FROZEN, Fault, planned, without_callee
+from sandbox.proof.losses import FROZEN, KILLED, Fault, planned, without_callee
 from sandbox.proof.results import Evidence, Outage
 from sandbox.proof.sights import TRANSFER, Sight
 from sandbox.proof.traffic import call_of, everyday, from_outside
@@ -100,7 +100,9 @@ def _attributed(world: World, fault: Fault, seen: Seen) -> Outage:
     """The verdict, with who refused what is forbidden while the component was away."""
     while_away = meanwhile(seen.outcomes, _since(seen), seen.returned)
     try:
-        refused = sights.refused(world, seen.streams, while_away)
+        # killed again and again, a container keeps its pod from being anybody's endpoint
+        hurt = [one.callees for one in seen.streams if fault.how == KILLED and one.name in fault.hurts]
+        refused = sights.refused(world, seen.streams, while_away, gone=frozenset().union(*hurt))
     except (ProofError, ServerError) as error:
         refused = [(Evidence(source="the proof", words=str(error)), False)]
     return judged(fault, replace(seen, looked=(*seen.looked, *refused)))

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,20 +26,24 @@ _DATABASE: Final = "ledger"
 _LEAST_SECONDS: Final = 60.0
 """What an identity must have left for an outage to be shorter."""
 _FLUSH_SECONDS: Final = 12.0
-_NO_ENDPOINT: Final = "no healthy upstream"
-"""Envoy's own words for a service none of whose pods is ready."""
+_NO_ENDPOINT: Final = "503 no healthy upstream"
+"""Envoy's own answer for a service none of whose pods is ready."""
 _TICK_SECONDS: Final = 1.0
 
 
-def refused(world: World, streams: Sequence[Stream], outcomes: Iterable[Outcome]) -> list[Sight]:
+def refused(
+    world: World, streams: Sequence[Stream], outcomes: Iterable[Outcome], *, gone: AbstractSet[str] = frozenset()
+) -> list[Sight]:
     """Who refused what is forbidden, by the proxies' logs: of each stream one refusal at least, and none by another layer.
 
-    A stream whose callee the caller's own proxy had no endpoint of, at every request, was refused by nobody: it went nowhere.
+    A stream to a service that is gone, of which the caller's own proxy had no endpoint at every request, went nowhere: that is
+    no refusal, and none is missed.
 
     Args:
         world: the running sandbox.
         streams: those that are forbidden are looked at.
         outcomes: of the time that counts.
+        gone: SPIFFE IDs of the services that were themselves away.
     """
     known = [one for one in outcomes if not one.authorised and not one.answered]
     since = min((one.answer.at for one in known), default="")
@@ -55,7 +60,10 @@ def refused(world: World, streams: Sequence[Stream], outcomes: Iterable[Outcome]
         if time.monotonic() > deadline:
             break
         time.sleep(_TICK_SECONDS)
-    return [_by(stream, found[stream.name], [one.answer for one in known if one.stream == stream.name]) for stream in waiting]
+    nowhere = {
+        stream.name: [one.answer for one in known if one.stream == stream.name] for stream in waiting if stream.callees <= gone
+    }
+    return [_by(stream, found[stream.name], nowhere.get(stream.name, ())) for stream in waiting]
 
 
 def _trail(world: World, pod: Pod, since: str) -> Trail:
@@ -67,7 +75,7 @@ def _trail(world: World, pod: Pod, since: str) -> Trail:
 
 def _by(stream: Stream, said: Sequence[tuple[str, Evidence]], answers: Sequence[Answer]) -> Sight:
     layers = {layer for layer, _ in said}
-    if not said and answers and all(one.body == _NO_ENDPOINT for one in answers):
+    if not said and answers and all(str(one) == _NO_ENDPOINT for one in answers):
         return Evidence(source=stream.name, words=f"{len(answers)} times nowhere to go: {_NO_ENDPOINT}"), True
     if not said:
         return Evidence(source=stream.name, words="no log says who refused it"), False

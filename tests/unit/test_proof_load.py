@@ -130,9 +130,9 @@ def test_a_load_that_is_not_steady_does_not_begin(world: Local) -> None:
         pass
 
 
-def refused_at(second: int, body: str = "no") -> Outcome:
+def refused_at(second: int) -> Outcome:
     at = f"2026-11-21T21:00:{second:02}Z"
-    answer = Answer(status=403, body=body, error="", at=at, seconds=0.1, local="10.0.0.1:5000")
+    answer = Answer(status=403, body="no", error="", at=at, seconds=0.1, local="10.0.0.1:5000")
     return Outcome(stream="forbidden", authorised=False, began=0.0, ended=0.1, answer=answer, reached=False)
 
 
@@ -178,13 +178,30 @@ def test_of_what_is_forbidden_one_refusal_at_least_and_none_by_another_layer(
     assert [holds for _, holds in sights.refused(world, (forbidden,), [])] == [False]
 
 
-@pytest.mark.parametrize(("bodies", "holds"), [(("no healthy upstream",) * 2, True), (("no healthy upstream", "no"), False)])
-def test_what_had_nowhere_to_go_at_every_request_was_refused_by_nobody(
-    bodies: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, *, holds: bool
+NOWHERE = ((503, "no healthy upstream"),) * 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "gone", "holds"),
+    [
+        (NOWHERE, OWN, True),
+        (NOWHERE, frozenset(), False),
+        (NOWHERE, frozenset({"spiffe://r/ns/n/sa/other"}), False),
+        ((*NOWHERE, (403, "no")), OWN, False),
+        (((403, "no healthy upstream"),), OWN, False),
+        ((), OWN, False),
+    ],
+)
+def test_what_had_nowhere_to_go_is_told_only_of_a_service_that_is_gone_and_of_every_request(
+    answers: tuple[tuple[int, str], ...], gone: frozenset[str], monkeypatch: pytest.MonkeyPatch, *, holds: bool
 ) -> None:
     monkeypatch.setattr(sights, "_TICK_SECONDS", 0.0)
     monkeypatch.setattr(sights, "_FLUSH_SECONDS", 0.0)
     stream = Stream(name="forbidden", authorised=False, pod=None, url="", callees=OWN, refused_by="mesh-authorization")
     world: Any = Logged()
-    ((said, seen),) = sights.refused(world, (stream,), [refused_at(10 * at, body) for at, body in enumerate(bodies, 1)])
+    outcomes = [
+        replace(known, answer=replace(known.answer, status=status, body=body))
+        for known, (status, body) in ((refused_at(10), one) for one in answers)
+    ]
+    ((said, seen),) = sights.refused(world, (stream,), outcomes, gone=gone)
     assert seen is holds, said
