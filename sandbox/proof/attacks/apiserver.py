@@ -24,6 +24,9 @@ from sandbox.proof.world import ProofError, World
 
 ATTACKERS: Final = "proof:"
 """How users begin for whom admission can be turned off: everybody else is judged as ever."""
+TENANT, SERVICE = "bank-a", "bank-a/api-ms"
+"""Whose pod is weakened, and whose account asks for what is not its own."""
+CORE: Final = "/api/v1"
 MERGE, STRATEGIC, JSON = "application/merge-patch+json", "application/strategic-merge-patch+json", "application/json"
 API: Final = "admissionregistration.k8s.io/v1"
 GATEKEEPER: Final = Where(API, "ValidatingWebhookConfiguration", None, "gatekeeper-validating-webhook-configuration")
@@ -56,6 +59,16 @@ class Said:
     def is_allowed(self) -> bool:
         """Whether the request was let through."""
         return 200 <= self.status < 300  # noqa: PLR2004
+
+
+def home(world: World) -> Cluster:
+    """The cluster that is asked."""
+    return world.clusters[world.home_region]
+
+
+def attacker(world: World) -> Workload:
+    """The workload whose pod and whose account the attacker has."""
+    return world.graph.workloads[SERVICE]
 
 
 def account(workload: Workload) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from components.graph.names import EGRESS, EGRESS_PORT, POSTGRES_PORT
-from sandbox.proof.attacks.admission import attacker, home
+from sandbox.proof.attacks.apiserver import attacker, home
 from sandbox.proof.attacks.outside import answering
 from sandbox.proof.attacks.registry import Attempted, Making, Planned, Sent, Switch
 from sandbox.proof.attacks.stores import Credential, StoresRefusedError, connect, store_of

@@ -26,8 +26,7 @@ from components.graph.names import (
 )
 from sandbox.proof import events
 from sandbox.proof.attacks import apiserver, raw
-from sandbox.proof.attacks.admission import home
-from sandbox.proof.attacks.apiserver import MERGE, Asked, ask, attempted
+from sandbox.proof.attacks.apiserver import CORE, MERGE, Asked, ask, attempted, home
 from sandbox.proof.attacks.ground import ATTACKER, pod, stolen
 from sandbox.proof.attacks.mesh import settled
 from sandbox.proof.attacks.raw import Handshake
@@ -171,7 +170,7 @@ def _anybody_posts(world: World) -> Iterator[None]:
 def _rules_by_responder(world: World, _tokens: "Tokens") -> Attempted:
     """Whoever takes the responder over wants more than risks."""
     namespace = world.graph.workloads[CALLEE].tenant
-    path = f"/api/v1/namespaces/{namespace}/configmaps/{RULES_CONFIG_MAP}"
+    path = f"{CORE}/namespaces/{namespace}/configmaps/{RULES_CONFIG_MAP}"
     asked = Asked("PATCH", path, {"data": {"authz.rego": ""}}, MERGE)
     return attempted(ask(home(world), asked, events.ACCOUNT), events.ACCOUNT)
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 from components.graph.model import Store
 from components.graph.names import SPIRE_SERVER_NAMESPACE
 from components.vault.roles import AUDIENCE
-from sandbox.proof.attacks.admission import attacker, home
-from sandbox.proof.attacks.apiserver import Asked, account, ask, attempted
+from sandbox.proof.attacks.apiserver import CORE, Asked, account, ask, attacker, attempted, home
 from sandbox.proof.attacks.loosened import (
     ELSEWHERE,
     EXPIRY,
@@ -204,7 +203,7 @@ def _why_ended(world: World, store: Store, role: str) -> str:
 
 def _reads_secrets(world: World, _tokens: "Tokens") -> Attempted:
     mine = attacker(world)
-    path = f"/api/v1/namespaces/{mine.tenant}/secrets"
+    path = f"{CORE}/namespaces/{mine.tenant}/secrets"
     return attempted(ask(home(world), Asked("GET", path), account(mine)), account(mine))
 
 

@@ -6,7 +6,7 @@ A tenant's application has none at all. Its proxy has one, for istiod alone: the
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sandbox.proof.attacks.admission import attacker, home
+from sandbox.proof.attacks.apiserver import attacker, home
 from sandbox.proof.attacks.registry import Attempted, Planned
 from sandbox.proof.refusals import by_words
 from sandbox.proof.results import Evidence
