@@ -5,10 +5,10 @@ other: no request may fail. What was changed for it is put back; a new authority
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from components.graph.model import Workload
@@ -18,7 +18,7 @@ from sandbox.proof import faults
 from sandbox.proof.credentials import Authority, caller_certificate, held, shown
 from sandbox.proof.database import Credentials
 from sandbox.proof.journal import putting_back
-from sandbox.proof.load import Load, Outcome
+from sandbox.proof.load import Load, Outcome, Stream
 from sandbox.proof.results import Evidence, Rotation
 from sandbox.proof.sights import Sight, refused
 from sandbox.proof.traffic import CALLS, busy, call_of, everyday, forbidden, sample, straight
@@ -102,13 +102,62 @@ def judged(seen: Watched) -> Rotation:
     )
 
 
+@dataclass(kw_only=True)
+class _Under:
+    """The load under which something is replaced, and what came of it."""
+
+    world: World
+    load: Load
+    began: float
+    settled: float = 0.0
+    """When it was replaced."""
+    ended: float = 0.0
+    """When the load had gone on unbroken after that."""
+    trouble: str = ""
+    beside: list[Load] = field(default_factory=list)
+    """More load of this rotation."""
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Of every request."""
+        return tuple(one for each in (self.load, *self.beside) for one in each.outcomes())
+
+    def watched(
+        self, subject: str, *, changes: int, evidence: Iterable[Evidence], by: tuple[Sight, ...] | None = None
+    ) -> Watched:
+        """What was seen; who refused what is forbidden is read of the load's own streams, unless it is given."""
+        if by is None:
+            by = tuple(refused(self.world, self.load.streams, self.load.outcomes(self.began)))
+        return Watched(
+            subject=subject,
+            began=self.began,
+            ended=self.ended,
+            outcomes=self.outcomes(),
+            refused=by,
+            changes=changes,
+            evidence=tuple(evidence),
+            trouble=self.trouble,
+        )
+
+
+@contextmanager
+def _under(world: World, streams: Sequence[Stream]) -> Iterator[_Under]:
+    with Load(world, streams) as load:
+        under = _Under(world=world, load=load, began=time.time())
+        try:
+            yield under
+        except ProofError as error:
+            under.trouble = str(error)
+        under.settled = time.time()
+        load.wait_unbroken(under.settled, row=_ROW, seconds=_MOST_SECONDS)
+        under.ended = time.time()
+
+
 def _identities(world: World, tokens: "Tokens", progress: Progress) -> Watched:
     """Identities that live for a minute, at both ends of calls."""
     region, call = world.home_region, call_of(world, _WATCHED)
     caller, callee = world.pod(region, call.caller), world.pod(region, call.callee)
     loaded: dict[str, set[str]] = {str(caller): set(), str(callee): set()}
     handshakes: tuple[set[str], set[str]] = set(), set()
-    trouble = ""
 
     def look() -> bool:
         time.sleep(_LOOK_SECONDS)
@@ -120,17 +169,12 @@ def _identities(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         progress(f"identities of a minute: {min(map(len, loaded.values()))} at both ends")
         return min(map(len, (*loaded.values(), *handshakes))) >= _DIFFERENT
 
-    with Load(world, everyday(world, tokens, region)) as load:
-        began = time.time()
+    with _under(world, everyday(world, tokens, region)) as under:
         look()
         with _short_lived(world, region, _ends(world)):
-            try:
-                world.wait("three identities at both ends", look, _MOST_SECONDS)
-            except ProofError as error:
-                trouble = str(error)
-        load.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
-        ended = time.time()
-    wire = {caller_certificate(one.answer.body) for one in load.outcomes(began) if one.stream == _WATCHED and one.answered}
+            world.wait("three identities at both ends", look, _MOST_SECONDS)
+    seen = under.load.outcomes(under.began)
+    wire = {caller_certificate(one.answer.body) for one in seen if one.stream == _WATCHED and one.answered}
     evidence = (
         *(Evidence(source=f"proxy of {name}", words=f"{len(found)} certificates loaded") for name, found in loaded.items()),
         Evidence(
@@ -139,15 +183,10 @@ def _identities(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         ),
         Evidence(source="requests of the load", words=f"{len(wire)} certificates of the caller, by x-forwarded-client-cert"),
     )
-    return Watched(
-        subject=f"identities of {len(_ends(world))} services, every half minute",
-        began=began,
-        ended=ended,
-        outcomes=load.outcomes(),
-        refused=tuple(refused(world, load.streams, load.outcomes(began))),
+    return under.watched(
+        f"identities of {len(_ends(world))} services, every half minute",
         changes=min(map(len, (*loaded.values(), *handshakes))),
         evidence=evidence,
-        trouble=trouble,
     )
 
 
@@ -206,24 +245,9 @@ def _authority(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         seen.append(frozenset.intersection(*(held(world, pod).authorities for pod in pods)))
         steps.append(Evidence(source=f"SPIRE of {region} and the proxies", words=f"{words}, after {took:.1f} s"))
 
-    with Load(world, everyday(world, tokens, region)) as load:
-        began, trouble = time.time(), ""
-        try:
-            _replace(here, there, _proxies(world, pods), step)
-        except ProofError as error:
-            trouble = str(error)
-        load.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
-        ended = time.time()
-    return Watched(
-        subject=f"the authority of {here.trust_domain}",
-        began=began,
-        ended=ended,
-        outcomes=load.outcomes(),
-        refused=tuple(refused(world, load.streams, load.outcomes(began))),
-        changes=len(set(seen)),
-        evidence=tuple(steps),
-        trouble=trouble,
-    )
+    with _under(world, everyday(world, tokens, region)) as under:
+        _replace(here, there, _proxies(world, pods), step)
+    return under.watched(f"the authority of {here.trust_domain}", changes=len(set(seen)), evidence=steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,46 +290,27 @@ def _pods(world: World, tokens: "Tokens", progress: Progress) -> Watched:
     region, call = world.other_region, call_of(world, _SERVED)
     served = {one.name for one in faults.pods(world, region, call.callee)}
     steps: list[Evidence] = []
-    with Load(world, busy(world, tokens, region, call.key)) as load:
-        began, trouble = time.time(), ""
-        try:
-            while len(served) < _DIFFERENT:
-                progress(f"pods of {call.callee.ref}: {len(served)} served")
-                took = faults.restart(world, region, call.callee)
-                new = sorted(one.name for one in faults.pods(world, region, call.callee))
-                steps.append(Evidence(source=f"Kubernetes of {region}", words=f"{', '.join(new)}, alone after {took:.1f} s"))
-                served.update(new)
-        except ProofError as error:
-            trouble = str(error)
-        settled = time.time()
-        load.wait_unbroken(settled, row=_ROW, seconds=_MOST_SECONDS)
-        ended = time.time()
-    return Watched(
-        subject=f"the pods of {call.callee.ref}",
-        began=began,
-        ended=ended,
-        outcomes=load.outcomes(),
-        refused=tuple(refused(world, forbidden(world, region), load.outcomes(settled))),
-        changes=len(served),
-        evidence=tuple(steps),
-        trouble=trouble,
-    )
+    with _under(world, busy(world, tokens, region, call.key)) as under:
+        while len(served) < _DIFFERENT:
+            progress(f"pods of {call.callee.ref}: {len(served)} served")
+            took = faults.restart(world, region, call.callee)
+            new = sorted(one.name for one in faults.pods(world, region, call.callee))
+            steps.append(Evidence(source=f"Kubernetes of {region}", words=f"{', '.join(new)}, alone after {took:.1f} s"))
+            served.update(new)
+    # what pods that are gone refused is in logs that are gone
+    by = tuple(refused(world, forbidden(world, region), under.load.outcomes(under.settled)))
+    return under.watched(f"the pods of {call.callee.ref}", changes=len(served), evidence=steps, by=by)
 
 
 def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
     """Vault's own certificate for a tenant's database, and the credential of the service that uses it."""
     region, call = world.home_region, call_of(world, "bank-a-api-to-bank-b-trans")
     credentials = Credentials(world, region, call.callee)
-    streams = busy(world, tokens, region, call.key)
-    more: list[Load] = []
-
     here = f"spiffe://{world.graph.principal(call.callee, region)}"
-
-    def outcomes() -> tuple[Outcome, ...]:
-        return tuple(one for each in (load, *more) for one in each.outcomes())
+    steps: list[Evidence] = []
 
     def users() -> set[str]:
-        found = (one.answer.json() for one in outcomes() if one.authorised and one.answered)
+        found = (one.answer.json() for one in under.outcomes() if one.authorised and one.answered)
         return {str(one["result"]["database_user"]) for one in found if one["identity"] == here}
 
     def enough() -> bool:
@@ -314,30 +319,18 @@ def _database(world: World, tokens: "Tokens", progress: Progress) -> Watched:
         progress(f"credentials of {call.callee.ref}: {known} were used")
         return known >= _DIFFERENT
 
-    with Load(world, streams) as load:
-        began, trouble = time.time(), ""
-        steps: tuple[Evidence, ...] = ()
-        try:
-            steps = credentials.renew_root()
-            with credentials.short_lived(), credentials.joined() as (pod, seen):
-                steps = (*steps, seen)
-                with Load(world, [straight(world, tokens, region, call.key, pod)]) as added:
-                    more.append(added)
-                    world.wait("three credentials were used", enough, _MOST_SECONDS)
-                    steps = (*steps, *credentials.await_end(_MOST_SECONDS))
-                    added.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
-        except ProofError as error:
-            trouble = str(error)
-        load.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
-        ended = time.time()
+    with _under(world, busy(world, tokens, region, call.key)) as under:
+        steps.extend(credentials.renew_root())
+        with credentials.short_lived(), credentials.joined() as (pod, seen):
+            steps.append(seen)
+            with Load(world, [straight(world, tokens, region, call.key, pod)]) as added:
+                under.beside.append(added)
+                world.wait("three credentials were used", enough, _MOST_SECONDS)
+                steps.extend(credentials.await_end(_MOST_SECONDS))
+                added.wait_unbroken(time.time(), row=_ROW, seconds=_MOST_SECONDS)
     used = Evidence(source="PostgreSQL, as the service was told", words=", ".join(sorted(users())))
-    return Watched(
-        subject=f"{call.callee.tenant}'s database: Vault's certificate and the credential of {call.callee.ref}",
-        began=began,
-        ended=ended,
-        outcomes=outcomes(),
-        refused=tuple(refused(world, load.streams, load.outcomes(began))),
+    return under.watched(
+        f"{call.callee.tenant}'s database: Vault's certificate and the credential of {call.callee.ref}",
         changes=len(users()),
         evidence=(*steps, used),
-        trouble=trouble,
     )
