@@ -2,7 +2,8 @@
 
 `python -m sandbox.toolchain <tool>` prints the path of the binary. The modules and their sums are pinned by
 `tools/<folder>/go.mod` and `go.sum`; the table of `sandbox.tools` says which package to build and how its version is
-stamped. A tool of our own (`package="."`) has the hash of its folder for a version.
+stamped. A tool of our own (`package="."`) has the hash of its folder for a version. Modules that several tools compile are
+one version in all of them, as far as their releases build with it: a package at two versions is compiled twice.
 """
 
 import argparse
