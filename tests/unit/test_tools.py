@@ -84,3 +84,25 @@ def test_what_cannot_be_built_is_said_after_the_others_are_built(monkeypatch: py
     made = build_all(["helm", "etcd"], lambda _line: None)
     assert made["etcd"] == Path("etcd")
     assert isinstance(made["helm"], ToolError)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "github.com/go-logr/logr",
+        "github.com/go-openapi/swag",
+        "golang.org/x/net",
+        "golang.org/x/sys",
+        "golang.org/x/text",
+        "google.golang.org/protobuf",
+        "k8s.io/utils",
+    ],
+)
+def test_what_most_programs_compile_is_one_version_in_all_of_them(module: str) -> None:
+    pinned: dict[str, list[str]] = {}
+    for file in (ROOT / "tools").glob("*/go.mod"):
+        if file.parent.name == "vault":  # built on request, beside no other
+            continue
+        for version in re.findall(rf"^\s*(?:require\s+)?{module} (v\S+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            pinned.setdefault(version, []).append(file.parent.name)
+    assert len(pinned) == 1, f"{module} is compiled once per version: `go get {module}@<the newest>` in the others, of {pinned}"
