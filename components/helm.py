@@ -35,46 +35,6 @@ class ChartPin:
     """`<version>@sha256:…` of the archive in a repository or of the OCI manifest; `make charts` writes and checks it."""
 
 
-SYSTEM_NODES: Final[Mapping[str, str]] = {"zerotrust.role": "system"}
-"""Node label of what carries the platform's own pods (the role of a node group in the settings)."""
-SYSTEM_TOLERATION: Final[Mapping[str, str]] = {
-    "key": "CriticalAddonsOnly",
-    "operator": "Equal",
-    "value": "true",
-    "effect": "NoSchedule",
-}
-"""Lets a pod onto those nodes; tenants' pods have none."""
-
-
-def system_placement() -> dict[str, Any]:
-    """`nodeSelector` and `tolerations` of a platform Deployment, as charts and pod templates both spell them."""
-    return {"nodeSelector": dict(SYSTEM_NODES), "tolerations": [dict(SYSTEM_TOLERATION)]}
-
-
-def spread_over_zones(labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """`topologySpreadConstraints` of a Deployment: evenly over zones, which is required, and over nodes, which is wished for.
-
-    The pods of one revision are counted, or a rolling update would balance new pods against old ones; a zone whose nodes are
-    tainted as down does not count.
-    """
-    return [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": rule,
-            "labelSelector": {"matchLabels": dict(sorted(labels.items()))},
-            "matchLabelKeys": ["pod-template-hash"],
-            "nodeTaintsPolicy": "Honor",
-        }
-        for key, rule in (("topology.kubernetes.io/zone", "DoNotSchedule"), ("kubernetes.io/hostname", "ScheduleAnyway"))
-    ]
-
-
-def pod_resources(cpu: str, memory: str, *, memory_limit: str | None = None) -> dict[str, Any]:
-    """Requests, and a limit on memory alone: a limit on CPU would slow the one process everything else waits for."""
-    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory_limit or memory}}
-
-
 @cache
 def pins() -> Mapping[str, ChartPin]:
     """Every pinned chart by the platform's name for it (`charts.yaml`)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from components.helm import SYSTEM_NODES
+from components.pods import SYSTEM_NODES
 from components.settings.tenants import mebibytes
 from docs.markdown import GENERATED, row, table
 from tests.support.monitor import Recording, Registered

@@ -17,8 +17,9 @@ import pulumi
 from components.admission.constraints import webhook_rules
 from components.base import Component
 from components.graph.names import GATEKEEPER_NAMESPACE, NAMESPACE_LABEL, SYSTEM_NAMESPACE
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
 from components.manifests import Manifest, manifest
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 REPLICAS: Final = 3
 WEBHOOK_PORT: Final = 8443

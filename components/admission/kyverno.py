@@ -17,8 +17,9 @@ from components.admission.controls import of_engine
 from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import KYVERNO_NAMESPACE, NAMESPACE_LABEL
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
 from components.manifests import Manifest, manifest
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 REPLICAS: Final = 3
 WEBHOOK_PORT: Final = 9443

@@ -17,8 +17,9 @@ from components.backup.velero import bucket_of
 from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import DATABASE_OPERATOR_NAMESPACE, SERVICE_LABEL, TENANT_LABEL
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
 from components.manifests import Manifest, manifest
+from components.pods import pod_resources, spread_over_zones, system_placement
 from components.settings import Settings
 from components.settings.images import BackupImages
 from components.settings.tenants import ARCHIVE_CPU_MILLICORES, ARCHIVE_MEMORY_MEBIBYTES

@@ -19,9 +19,10 @@ from components.backup.buckets import VELERO, VELERO_PREFIX
 from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import BACKUP_NAMESPACE, TENANT_LABEL
-from components.helm import install, pod_resources, system_placement
+from components.helm import install
 from components.manifests import Manifest, manifest
 from components.names import bucket_name
+from components.pods import pod_resources, system_placement
 from components.settings import Settings
 from components.settings.backup import NamespaceBackupSettings
 from components.settings.images import BackupImages

@@ -14,7 +14,8 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import CHAOS_NAMESPACE, FAULT_CONTROLLER
-from components.helm import install, pod_resources, system_placement
+from components.helm import install
+from components.pods import pod_resources, system_placement
 from components.settings.images import ChaosImages
 
 WEBHOOK_PORT, METRICS_PORT, DAEMON_PORT = 10250, 10080, 31767

@@ -17,7 +17,8 @@ from components import names
 from components.base import Component
 from components.context import RegionContext
 from components.graph.names import SYSTEM_NAMESPACE
-from components.helm import SYSTEM_TOLERATION, install, pod_resources, system_placement
+from components.helm import install
+from components.pods import SYSTEM_TOLERATION, pod_resources, system_placement
 
 OPERATOR_SERVICE_ACCOUNT: Final = "cilium-operator"
 """The chart's own name; the association of the operator's role names it."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from components.decision.objects import DATA_FILE, RULES_CONFIG_MAP, data_config_map
 from components.graph.model import Workload
 from components.graph.names import OPA_PORT, RISK_CONFIG_MAP, RISK_FILE
+from components.pods import container_security
 from components.settings.tenants import OPA_CPU_MILLICORES, OPA_MEMORY_MEBIBYTES
 
 HEALTH_PORT: Final = 8282
@@ -67,16 +68,7 @@ def opa_container(image: str, workload: Workload) -> dict[str, Any]:
             "requests": {"cpu": f"{OPA_CPU_MILLICORES}m", "memory": memory},
             "limits": {"cpu": f"{_CPU_BURST * OPA_CPU_MILLICORES}m", "memory": memory},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsGroup": USER,
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(USER),
         "startupProbe": _probe("/health?plugins", period_seconds=1, failures=60),
         "readinessProbe": _probe("/health?plugins", period_seconds=5, failures=3),
         "livenessProbe": _probe("/health", period_seconds=10, failures=3),

@@ -21,7 +21,8 @@ from components.delivery.projects import access_policy
 from components.delivery.rights import watched_kinds
 from components.graph.model import Graph
 from components.graph.names import GITOPS_NAMESPACE, SERVICE_LABEL
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 PORT_FORWARD: Final = "localhost:8443"
 """Where `kubectl port-forward svc/argocd-server 8443:443` is opened; the platform publishes no way to it."""

@@ -18,9 +18,10 @@ from components.base import Component
 from components.delivery.argocd import split
 from components.graph.model import Graph
 from components.graph.names import RUNNER, RUNNER_CONTROLLER_NAMESPACE, RUNNER_NAMESPACE, SERVICE_LABEL, SPIRE_SOCKET_FILE
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
 from components.manifests import Manifest, manifest
 from components.names import bounded
+from components.pods import pod_resources, pod_security, spread_over_zones, system_placement
 from components.settings.delivery import RunnerSettings
 from components.settings.images import DeliveryImages
 
@@ -43,16 +44,6 @@ _CONTAINER: Final = {
     "privileged": False,
     "readOnlyRootFilesystem": True,
 }
-
-
-def _pod_security(user: int) -> dict[str, Any]:
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": user,
-        "runAsGroup": user,
-        "fsGroup": user,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
 
 
 def _wanted(graph: Graph) -> tuple[RunnerSettings, DeliveryImages]:
@@ -79,7 +70,7 @@ def controller_values(graph: Graph) -> dict[str, Any]:
         "replicaCount": 2,
         "image": split(images.runner_controller),
         "serviceAccount": {"create": True, "name": CONTROLLER_ACCOUNT},
-        "podSecurityContext": _pod_security(_CONTROLLER_USER),
+        "podSecurityContext": pod_security(_CONTROLLER_USER),
         "securityContext": dict(_CONTAINER),
         "resources": pod_resources("50m", "128Mi", memory_limit="256Mi"),
         "topologySpreadConstraints": spread_over_zones({SERVICE_LABEL: CONTROLLER}),
@@ -118,7 +109,7 @@ def runner_values(graph: Graph, region: str) -> dict[str, Any]:
         "maxRunners": wanted.maximum,
         "controllerServiceAccount": {"namespace": RUNNER_CONTROLLER_NAMESPACE, "name": CONTROLLER_ACCOUNT},
         "listenerTemplate": {
-            "spec": {"securityContext": _pod_security(_CONTROLLER_USER), "containers": [listener], **system_placement()}
+            "spec": {"securityContext": pod_security(_CONTROLLER_USER), "containers": [listener], **system_placement()}
         },
         "template": {"metadata": {"labels": {SERVICE_LABEL: RUNNER}}, "spec": runner_pod(images.runner)},
     }
@@ -138,7 +129,7 @@ def runner_pod(image: str) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Never",
-        "securityContext": _pod_security(_RUNNER_USER),
+        "securityContext": pod_security(_RUNNER_USER),
         "initContainers": [
             {
                 "name": "home",

@@ -15,7 +15,8 @@ import pulumi
 from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import SCANNING_NAMESPACE
-from components.helm import install, pod_resources, system_placement
+from components.helm import install
+from components.pods import pod_resources, system_placement
 
 ACCOUNT: Final = "trivy-operator"
 """Of operator, server and jobs alike: it is what the role in AWS is bound to."""

@@ -25,6 +25,7 @@ from components.helm import install
 from components.identity.realm_pages import OWN_SCOPES, PageClient, page_client, page_roles
 from components.identity.spire import Datastore
 from components.manifests import IdentityManifests, Manifest, ManifestsArgs, manifest
+from components.pods import SECRET_MODE
 
 RELEASE: Final = "keycloak"
 SERVICE_ACCOUNT: Final = "keycloak"
@@ -218,7 +219,7 @@ def chart_values(args: IssuerArgs) -> dict[str, Any]:
         "extraVolumes": json.dumps(
             [
                 {"name": "realm", "configMap": {"name": REALM_CONFIG_MAP}},
-                {"name": "datastore-client", "secret": {"secretName": store.client_secret, "defaultMode": 0o440}},
+                {"name": "datastore-client", "secret": {"secretName": store.client_secret, "defaultMode": SECRET_MODE}},
             ]
         ),
         "extraVolumeMounts": json.dumps(

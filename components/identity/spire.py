@@ -18,6 +18,7 @@ from components.context import RegionContext
 from components.graph.names import BUNDLE_PORT, SPIRE_CLASS, SPIRE_SERVER_NAMESPACE, SPIRE_SOCKET_FILE, SPIRE_SYSTEM_NAMESPACE
 from components.helm import install
 from components.manifests import IdentityManifests, Manifest, ManifestsArgs, manifest
+from components.pods import SECRET_MODE
 from components.settings.identity import IdentitySettings
 
 RELEASE: Final = "spire"
@@ -239,7 +240,7 @@ def _server(args: TrustDomainArgs) -> dict[str, Any]:
             }
         },
         # The client refuses a key that others may read: root's, readable by the pod's group, is as far as it goes.
-        "extraVolumes": [{"name": "datastore-client", "secret": {"secretName": store.client_secret, "defaultMode": 0o440}}],
+        "extraVolumes": [{"name": "datastore-client", "secret": {"secretName": store.client_secret, "defaultMode": SECRET_MODE}}],
         "extraVolumeMounts": [{"name": "datastore-client", "mountPath": DATASTORE_FILES, "readOnly": True}],
         "nodeAttestor": {"k8sPSAT": {"enabled": True}},
         "bundlePublisher": {"k8sConfigMap": {"enabled": True, "format": "spiffe"}},

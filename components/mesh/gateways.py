@@ -22,8 +22,9 @@ from components.graph.names import (
     INGRESS_PORT,
     Gateway,
 )
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
 from components.mesh.istio import GATEWAY_TEMPLATES, PRIORITY
+from components.pods import pod_resources, pod_security, spread_over_zones, system_placement
 
 PROXY_USER: Final = 1337
 """The user istio-proxy runs as; the redirection rules know it."""
@@ -78,13 +79,7 @@ def chart_values(gateway: Gateway, replicas: int = REPLICAS) -> dict[str, Any]:
             "inject.istio.io/templates": ",".join(GATEWAY_TEMPLATES),
             "proxy.istio.io/config": f"{{terminationDrainDuration: {DRAIN_SECONDS}s}}",
         },
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": PROXY_USER,
-            "runAsGroup": PROXY_USER,
-            "fsGroup": PROXY_USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(PROXY_USER),
         "containerSecurityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},  # every port is above 1023

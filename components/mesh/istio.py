@@ -14,7 +14,8 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import CLUSTER_DOMAIN, MESH_NAMESPACE, SYSTEM_NAMESPACE
-from components.helm import install, istio_values, pod_resources, spread_over_zones, system_placement
+from components.helm import install, istio_values
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 SOCKET_FOLDER: Final = "/var/run/secrets/workload-spiffe-uds"
 """Where the proxy looks for its identity; Istio's own templates mount an empty folder here."""

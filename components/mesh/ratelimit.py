@@ -15,8 +15,8 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import RATE_LIMIT_NAMESPACE, RATE_LIMIT_PORT, RATE_LIMIT_SERVICE, SERVICE_LABEL, VALKEY_PORT
-from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, ManifestsArgs, MeshManifests, manifest
+from components.pods import SECRET_MODE, container_security, pod_resources, pod_security, spread_over_zones, system_placement
 
 USER: Final = 10003
 HEALTH_PORT: Final = 8080
@@ -26,7 +26,6 @@ CONFIG_FOLDER: Final = "/etc/ratelimit"
 CONFIG_FILE: Final = "config.yaml"
 TLS_FOLDER: Final = "/etc/counters"
 CONFIG_HASH: Final = "zerotrust.dev/config"
-SECRET_MODE: Final = 0o440
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,13 +156,7 @@ def _pod(image: str, counters: Counters) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER),
         "topologySpreadConstraints": spread_over_zones({SERVICE_LABEL: RATE_LIMIT_SERVICE}),
         **system_placement(),
         "containers": [
@@ -178,14 +171,7 @@ def _pod(image: str, counters: Counters) -> dict[str, Any]:
                     {"name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP"},
                     {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
                 ],
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                    "privileged": False,
-                    "readOnlyRootFilesystem": True,
-                    "runAsNonRoot": True,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": container_security(),
                 "resources": pod_resources("100m", "128Mi", memory_limit="256Mi"),
                 "readinessProbe": {**health, "periodSeconds": 5, "failureThreshold": 1},
                 # The certificate is read at start only: once it is over no connection is left, and a new start reads the new one.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from components.graph.names import ALERTMANAGER
-from components.helm import pod_resources, system_placement
+from components.pods import pod_resources, system_placement
 from components.settings.observability import AlertSettings
 
 INSTANCES: Final = 3

@@ -11,9 +11,9 @@ from typing import Any, Final
 from components.graph.model import Graph
 from components.graph.names import LOKI_PORT, LOKI_SERVICE, OBSERVABILITY_NAMESPACE, service_host
 from components.graph.traces import trace_hosts, trace_port, trace_store
-from components.helm import pod_resources, spread_over_zones, system_placement
 from components.observability.prometheus import PORT, RELEASE, SERVICE
 from components.observability.stores import proxy_annotations, telemetry_tenants
+from components.pods import pod_resources, spread_over_zones, system_placement
 from components.settings.observability import LoginSettings
 
 PAGE: Final = "http://localhost:3000"

@@ -23,9 +23,9 @@ from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import JAEGER_SERVICE, OBSERVABILITY_NAMESPACE, OTLP_GRPC_PORT, SERVICE_LABEL
 from components.graph.traces import JAEGER_PORT, jaeger_name, trace_names
-from components.helm import pod_resources, system_placement
 from components.manifests import Manifest, ManifestsArgs, ObservabilityManifests, manifest
 from components.observability.stores import TENANT_HEADER, proxy_annotations
+from components.pods import container_security, pod_resources, pod_security, system_placement
 from components.settings.observability import TraceSettings
 
 NAME_LABEL: Final = "zerotrust.dev/traces"
@@ -174,14 +174,7 @@ def _pod(name: str, image: str, ports: Sequence[tuple[str, int]]) -> dict[str, A
             {"name": "GOMEMLIMIT", "value": GO_MEMORY},
         ],
         "ports": [{"name": key, "containerPort": port, "protocol": "TCP"} for key, port in opened],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(),
         "resources": pod_resources("100m", MEMORY, memory_limit=MEMORY_LIMIT),
         # After a sudden end the database replays what it had not sorted.
         "startupProbe": {**probe, "periodSeconds": 10, "failureThreshold": 60},
@@ -197,14 +190,7 @@ def _pod(name: str, image: str, ports: Sequence[tuple[str, int]]) -> dict[str, A
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 60,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER),
         **system_placement(),
         "containers": [container],
         "volumes": [{"name": "config", "configMap": {"name": jaeger_name(name)}}],

@@ -19,9 +19,10 @@ import yaml
 from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import LOKI_PORT, LOKI_SERVICE, OBSERVABILITY_NAMESPACE, SERVICE_LABEL, service_host
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
 from components.observability.log_rules import volume
 from components.observability.stores import proxy_annotations, telemetry_tenants
+from components.pods import pod_resources, spread_over_zones, system_placement
 from components.settings.observability import TenantLogSettings
 
 INSTANCES: Final = 3

@@ -34,8 +34,8 @@ from components.graph.names import (
     SPIRE_SYSTEM_NAMESPACE,
 )
 from components.graph.traces import trace_store
-from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, manifest
+from components.pods import pod_resources, spread_over_zones, system_placement
 from components.settings.observability import MetricsSettings
 
 RELEASE: Final = "monitoring"

@@ -16,8 +16,9 @@ from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import OBSERVABILITY_NAMESPACE, OTLP_GRPC_PORT, SERVICE_LABEL, TEMPO_SERVICE
 from components.graph.traces import TEMPO_PORT
-from components.helm import install, pod_resources, system_placement
+from components.helm import install
 from components.observability.stores import proxy_annotations
+from components.pods import pod_resources, system_placement
 from components.settings.observability import TraceSettings
 
 DATA: Final = "/var/tempo"

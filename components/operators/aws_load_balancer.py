@@ -14,8 +14,9 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import SYSTEM_NAMESPACE
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
 from components.manifests import Manifest, manifest
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 SERVICE_ACCOUNT: Final = "aws-load-balancer-controller"
 FEATURES: Final = {

@@ -13,7 +13,8 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import CERTIFICATES_NAMESPACE
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 OWN_ISSUERS: Final = "issuers.cert-manager.io/*"
 """Of each namespace. A ClusterIssuer could sign for every tenant: requests to one that is not named stay unapproved."""

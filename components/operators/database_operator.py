@@ -12,7 +12,8 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import DATABASE_OPERATOR_NAMESPACE
-from components.helm import database_operator_values, install, pod_resources, spread_over_zones, system_placement
+from components.helm import database_operator_values, install
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 REPLICAS: Final = 2
 

@@ -14,8 +14,9 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import EXTERNAL_DNS_NAMESPACE
-from components.helm import install, pod_resources, system_placement
+from components.helm import install
 from components.manifests import Manifest, manifest
+from components.pods import pod_resources, system_placement
 
 SERVICE_ACCOUNT: Final = "external-dns"
 RECORD_TYPES: Final = ("A", "CNAME")

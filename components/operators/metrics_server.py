@@ -12,7 +12,8 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import SYSTEM_NAMESPACE
-from components.helm import install, pod_resources, spread_over_zones, system_placement
+from components.helm import install
+from components.pods import pod_resources, spread_over_zones, system_placement
 
 
 @dataclass(frozen=True, kw_only=True)

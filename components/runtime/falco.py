@@ -14,7 +14,8 @@ import pulumi
 from components.base import Component
 from components.graph.model import Graph
 from components.graph.names import RUNTIME_NAMESPACE, SERVICE_LABEL
-from components.helm import install, pod_resources
+from components.helm import install
+from components.pods import pod_resources
 from components.runtime.certificates import CLIENT_SECRET
 from components.runtime.names import EVENTS_PORT, events_host
 from components.runtime.rules import rules

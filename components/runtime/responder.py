@@ -32,8 +32,8 @@ from components.graph.names import (
     SERVICE_LABEL,
     SIDEKICK,
 )
-from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, ManifestsArgs, RuntimeManifests, manifest
+from components.pods import SECRET_MODE, container_security, pod_resources, pod_security, spread_over_zones, system_placement
 from components.settings.runtime import ResponderSettings
 
 USER: Final = 65532
@@ -175,19 +175,13 @@ def _pod(image: str) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 45,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER),
         "topologySpreadConstraints": spread_over_zones(LABELS),
         **system_placement(),
         "containers": [_container(image)],
         "volumes": [
             {"name": "config", "configMap": {"name": RESPONDER}},
-            {"name": "token", "projected": {"defaultMode": 0o440, "sources": [token, authority]}},
+            {"name": "token", "projected": {"defaultMode": SECRET_MODE, "sources": [token, authority]}},
         ],
     }
 
@@ -204,14 +198,7 @@ def _container(image: str) -> dict[str, Any]:
             # Declared for scraping to find it; the agent beside the proxy listens there.
             {"name": "proxy-metrics", "containerPort": PROXY_METRICS_PORT, "protocol": "TCP"},
         ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(),
         "resources": pod_resources("25m", "64Mi", memory_limit="128Mi"),
         "readinessProbe": {**health, "periodSeconds": 5, "failureThreshold": 2},
         "livenessProbe": {**health, "periodSeconds": 10, "failureThreshold": 3, "initialDelaySeconds": 10},

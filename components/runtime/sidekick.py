@@ -29,8 +29,8 @@ from components.graph.names import (
     VAULT_PORT,
     service_host,
 )
-from components.helm import pod_resources, spread_over_zones, system_placement
 from components.manifests import Manifest, ManifestsArgs, RuntimeManifests, manifest
+from components.pods import SECRET_MODE, container_security, pod_resources, pod_security, spread_over_zones, system_placement
 from components.runtime.certificates import SERVER_SECRET
 from components.runtime.configuration import TLS_FOLDER, configuration_file, needs_secrets
 from components.runtime.names import ALERTMANAGER_PORT, EVENTS_PORT, SECRETS_DIRECTORY, STATUS_PORT
@@ -42,7 +42,6 @@ REPLICAS: Final = 2
 CONFIG_FOLDER: Final = "/etc/falcosidekick/config"
 CONFIG_FILE: Final = "config.yaml"
 CONFIG_HASH: Final = "zerotrust.dev/config"
-SECRET_MODE: Final = 0o440
 LABELS: Final = {SERVICE_LABEL: SIDEKICK}
 PAST_THE_PROXY: Final = (443, VAULT_PORT, ALERTMANAGER_PORT)
 
@@ -179,13 +178,7 @@ def _pod(image: str, delivery: SecretDelivery | None, text: str) -> dict[str, An
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER),
         "topologySpreadConstraints": spread_over_zones(LABELS),
         **system_placement(),
         **({"initContainers": list(map(dict, brought.init_containers))} if brought.init_containers else {}),
@@ -210,14 +203,7 @@ def _container(image: str, config: str, mounts: list[dict[str, Any]]) -> dict[st
             # Declared for scraping to find it; the agent beside the proxy listens there.
             {"name": "proxy-metrics", "containerPort": PROXY_METRICS_PORT, "protocol": "TCP"},
         ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(),
         "resources": pod_resources("50m", "128Mi", memory_limit="256Mi"),
         "readinessProbe": {**ping, "periodSeconds": 5, "failureThreshold": 2},
         "livenessProbe": {**ping, "periodSeconds": 10, "failureThreshold": 3, "initialDelaySeconds": 10},

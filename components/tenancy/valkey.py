@@ -14,9 +14,9 @@ from typing import Any, Final, Literal
 
 from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL, VALKEY_PORT
 from components.manifests import WITHOUT_AWAIT, Manifest, manifest
+from components.pods import SECRET_MODE, container_security, pod_security, spread_over_zones
 from components.settings.tenants import CACHE_CPU_MILLICORES, mebibytes
 from components.tenancy.certificates import OWN, Issuer, leaf
-from components.tenancy.pods import SECRET_MODE, container_security, pod_security, spread
 
 USER: Final = 10002
 CONFIG: Final = "/etc/valkey/config"
@@ -192,7 +192,7 @@ def _pod(wanted: Valkey, selector: Mapping[str, str]) -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
         "securityContext": pod_security(USER),
-        "topologySpreadConstraints": spread(selector, by_revision=False),
+        "topologySpreadConstraints": spread_over_zones(selector, by_revision=False),
         "containers": [
             {
                 "name": "valkey",

@@ -13,8 +13,8 @@ from typing import Any, Final
 from components.graph.model import Graph, Workload
 from components.graph.names import PROXY_METRICS_PORT, REGION_REACH_LABEL, SERVICE_LABEL, TENANT_LABEL
 from components.manifests import WITHOUT_AWAIT, Manifest, manifest
+from components.pods import CPU_BURST, SECRET_MODE, container_security, pod_security, spread_over_zones
 from components.settings.tenants import PROXY_CPU_MILLICORES, PROXY_MEMORY_MEBIBYTES, SURGE_PODS, millicores
-from components.tenancy.pods import CPU_BURST, SECRET_MODE, container_security, pod_security, spread
 from components.tenancy.stores import client_secret, edges_by_store, postgres_of, store_host
 
 PART_OF: Final = "app.kubernetes.io/part-of"
@@ -172,7 +172,7 @@ def pod_spec(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pod_security(workload.settings.user_id),
-        "topologySpreadConstraints": spread(selector_of(workload), by_revision=True),
+        "topologySpreadConstraints": spread_over_zones(selector_of(workload)),
         **before,
         "containers": [application, *map(dict, sidecars)],
         "volumes": [

@@ -23,6 +23,7 @@ from components.graph.names import (
     service_host,
 )
 from components.manifests import Manifest, manifest
+from components.pods import container_security
 from components.settings.images import ImagesSettings
 from components.settings.tenants import VAULT_AGENT_PORT, VAULT_CPU_MILLICORES, VAULT_MEMORY_MEBIBYTES
 from components.vault.engines import aws_mount, database_mount, kv_mount
@@ -265,14 +266,5 @@ def _sidecar(name: str, image: str, millicores: int, mebibytes: int, cpu_limit: 
             "requests": {"cpu": f"{millicores}m", "memory": f"{mebibytes}Mi"},
             "limits": {"cpu": cpu_limit, "memory": f"{mebibytes}Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsGroup": USER,
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(USER),
     }

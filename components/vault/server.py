@@ -15,9 +15,9 @@ import pulumi
 
 from components.base import Component
 from components.graph.names import VAULT_NAMESPACE, VAULT_PORT, VAULT_SERVICE
-from components.helm import install, pod_resources, system_placement
+from components.helm import install
+from components.pods import SECRET_MODE, container_security, pod_resources, pod_security, spread_over_zones, system_placement
 from components.settings.vault import VaultSettings
-from components.vault.pods import SECRET_MODE, container_security, pod_security, spread
 from components.vault.tls import SERVER_CERTIFICATE, TRUST_CERTIFICATE, pod_name, service_name
 
 RAFT_PORT: Final = 8201
@@ -25,6 +25,8 @@ TLS_FOLDER: Final = "/vault/tls"
 DATA_FOLDER: Final = "/vault/data"
 AUDIT_FOLDER: Final = "/vault/audit"
 AUDIT_FILE: Final = f"{AUDIT_FOLDER}/audit.log"
+USER: Final = 100
+"""The image's own user."""
 LABELS: Final = {"app.kubernetes.io/name": "vault", "app.kubernetes.io/instance": VAULT_SERVICE, "component": "server"}
 KEEPER: Final = Path(__file__).parent / "files" / "keeper.sh"
 METRICS_KEPT: Final = "60s"
@@ -165,9 +167,9 @@ def chart_values(args: ServersArgs) -> dict[str, Any]:
             ],
             "shareProcessNamespace": True,  # the keeper signals the server
             "extraContainers": [keeper(args.image)],
-            "statefulSet": {"securityContext": {"pod": pod_security(), "container": container_security()}},
+            "statefulSet": {"securityContext": {"pod": pod_security(USER), "container": container_security()}},
             "resources": pod_resources(settings.cpu, settings.memory),
-            "topologySpreadConstraints": spread(LABELS),
+            "topologySpreadConstraints": spread_over_zones(LABELS, by_revision=False),
             "priorityClassName": "system-cluster-critical",
             **system_placement(),
         },

@@ -16,9 +16,9 @@ import pulumi_vault as vault
 
 from components.base import Component
 from components.graph.names import SERVICE_LABEL, VAULT_NAMESPACE, VAULT_PORT
-from components.helm import pod_resources, system_placement
 from components.manifests import Manifest, manifest
-from components.vault.pods import container_security, pod_security
+from components.pods import container_security, pod_resources, pod_security, system_placement
+from components.vault.server import USER
 from components.vault.tls import ACTIVE_SERVICE, TRUST_CERTIFICATE, service_name
 
 ACCOUNT: Final = "vault-snapshot"
@@ -108,7 +108,7 @@ def _pod(job: SnapshotJob) -> dict[str, Any]:
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
-        "securityContext": pod_security(),
+        "securityContext": pod_security(USER),
         "initContainers": [
             {
                 "name": "save",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from components.helm import SYSTEM_NODES, SYSTEM_TOLERATION
+from components.pods import SYSTEM_NODES, SYSTEM_TOLERATION
 from sandbox.apiclient import RefusedError
 from sandbox.local import host, volumes
 from sandbox.local.control_plane import ControlPlane

@@ -19,7 +19,7 @@ from components.context import RegionContext
 from components.delivery import argocd, runners, trivy
 from components.graph.names import EASTWEST, EGRESS, GATEWAYS, INGRESS, OBSERVABILITY_NAMESPACE
 from components.graph.traces import trace_names
-from components.helm import PINS, SYSTEM_NODES, SYSTEM_TOLERATION, pins
+from components.helm import PINS, pins
 from components.identity import issuer, spire
 from components.mesh import gateways, istio
 from components.observability import loki, tempo
@@ -32,6 +32,7 @@ from components.operators import (
     metrics_server,
     monitoring_kinds,
 )
+from components.pods import SYSTEM_NODES, SYSTEM_TOLERATION
 from components.runtime import falco
 from tests.support.charts import FOLDER, recorded, unknown
 from tests.unit.test_monitoring_values import stack

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from components.graph.names import SERVICE_LABEL
-from components.helm import pod_resources
 from components.observability.telemetry import redaction
 from components.observability.telemetry.names import (
     AGENT,
@@ -30,6 +29,7 @@ from components.observability.telemetry.names import (
 )
 from components.observability.telemetry.ottl import put, text
 from components.observability.telemetry.sources import ORIGIN, SERVICE
+from components.pods import pod_resources
 
 POD_LOGS: Final = "/var/log/pods"
 FLOWS: Final = "/var/run/cilium/hubble"

@@ -12,7 +12,6 @@ import pulumi
 
 from components.graph.model import Graph
 from components.graph.names import COLLECTOR, SERVICE_LABEL, VAULT_PORT
-from components.helm import pod_resources, system_placement
 from components.observability.stores import proxy_annotations
 from components.observability.telemetry import gateway
 from components.observability.telemetry.agents import closed_ports, image_values
@@ -34,6 +33,7 @@ from components.observability.telemetry.names import (
 )
 from components.observability.telemetry.ottl import every, key, put, text
 from components.observability.telemetry.sources import ORIGIN
+from components.pods import SECRET_MODE, pod_resources, pod_security, system_placement
 
 REPLICAS: Final = 3
 USER: Final = 10001
@@ -163,13 +163,7 @@ def _release(
         "podAnnotations": proxy_annotations(
             metrics_port=METRICS_PORT, plain_out=(*plain, *plain_out, API_PORT), plain_in=plain, agent=True
         ),
-        "podSecurityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "podSecurityContext": pod_security(USER),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -218,7 +212,7 @@ def gateway_values(
         "podAnnotations": {**values["podAnnotations"], **brought.annotations},
         **({"initContainers": list(map(dict, brought.init_containers))} if brought.init_containers else {}),
         "extraVolumes": [
-            {"name": "tls", "secret": {"secretName": CERTIFICATE, "defaultMode": 0o440}},
+            {"name": "tls", "secret": {"secretName": CERTIFICATE, "defaultMode": SECRET_MODE}},
             *map(dict, brought.volumes),
         ],
         "extraVolumeMounts": [
