@@ -11,6 +11,7 @@ import pulumi
 
 from components.assembly.place import ClusterPlace
 from components.base import Component
+from components.certificates import product_authority, product_issuer
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
 from components.cni.objects import region_objects
 from components.graph.names import EXTERNAL_DNS_NAMESPACE, SYSTEM_NAMESPACE
@@ -24,7 +25,6 @@ from components.operators.database_operator import DatabaseOperator, DatabaseOpe
 from components.operators.external_dns import ExternalDns, ExternalDnsArgs
 from components.operators.metrics_server import MetricsServer, MetricsServerArgs
 from components.runtime.certificates import ISSUER as EVENTS_ISSUER
-from components.tenancy.certificates import product_authority, product_issuer
 from components.tenancy.namespace import platform_namespaces
 from components.tenancy.postgres import STORAGE_CLASS
 

@@ -17,12 +17,12 @@ from components.admission.gatekeeper import CERTIFICATE, SERVICE, Gatekeeper, Ga
 from components.admission.kyverno import Kyverno, KyvernoArgs
 from components.assembly.place import ClusterPlace
 from components.base import Component
+from components.certificates import authority, leaf
 from components.decision.container import opa_container, opa_volumes
 from components.graph.model import Graph
 from components.graph.names import GATEKEEPER_NAMESPACE
 from components.manifests import AdmissionManifests, Manifest, ManifestsArgs
 from components.settings.guardrails import today
-from components.tenancy.certificates import authority, leaf
 
 
 @dataclass(frozen=True, kw_only=True)

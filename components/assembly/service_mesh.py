@@ -12,6 +12,7 @@ import pulumi
 
 from components.assembly.place import ClusterPlace, platform_database
 from components.base import Component
+from components.certificates import authority, leaf
 from components.decision.objects import region_objects as decision_objects
 from components.delivery.argocd import PORT_FORWARD
 from components.graph.names import GATEWAYS, INGRESS, ISSUER_NAMESPACE, RATE_LIMIT_NAMESPACE, RATE_LIMIT_SERVICE
@@ -30,7 +31,6 @@ from components.mesh.objects import region_objects
 from components.mesh.ratelimit import Counters, RateLimiter, RateLimiterArgs
 from components.observability.grafana import PAGE
 from components.settings import Settings
-from components.tenancy.certificates import authority, leaf
 from components.tenancy.postgres import Postgres, postgres_client, postgres_cluster
 from components.tenancy.valkey import Valkey, valkey_cache
 

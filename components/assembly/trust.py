@@ -12,6 +12,7 @@ import pulumi
 
 from components.assembly.place import ClusterPlace, platform_database
 from components.base import Component
+from components.certificates import authority, leaf
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
 from components.graph.names import DISCOVERY_SERVICE, SPIRE_SERVER_NAMESPACE, service_host
 from components.identity.registration import region_objects
@@ -27,7 +28,6 @@ from components.identity.spire import (
     private_ca_policy,
 )
 from components.manifests import IdentityManifests, Manifest, ManifestsArgs
-from components.tenancy.certificates import authority, leaf
 from components.tenancy.postgres import STORAGE_CLASS, Postgres, postgres_client, postgres_cluster
 
 DATABASE: Final = "spire"

@@ -13,13 +13,13 @@ import pulumi_vault as vault
 
 from components.assembly.place import ClusterPlace
 from components.base import Component
+from components.certificates import authority, issued, leaf
 from components.cluster.pod_identity import PodIdentity, PodIdentityArgs
 from components.graph.model import Graph
 from components.graph.names import VAULT_NAMESPACE, vault_host
 from components.manifests import Manifest, ManifestsArgs, VaultManifests
 from components.network.addresses import eastwest_address
 from components.operators.external_dns import dns_record
-from components.tenancy.certificates import authority, issued, leaf
 from components.tenancy.postgres import STORAGE_CLASS
 from components.vault.audit import AuditDevices
 from components.vault.engines import declared_roles

@@ -17,9 +17,9 @@ import pulumi_vault as vault
 
 from components.assembly.place import ClusterPlace
 from components.base import Component
+from components.certificates import issued, leaf
 from components.graph.names import DATABASE_ACCESS_ROLE, SPIRE_SERVER_NAMESPACE, TENANT_LABEL
 from components.manifests import Manifest, ManifestsArgs, VaultManifests, manifest
-from components.tenancy.certificates import issued, leaf
 from components.tenancy.stores import issuer_of
 from components.vault.access import VaultAccess, VaultAccessArgs
 from components.vault.access_plan import vault_access

@@ -4,44 +4,26 @@ The root's key lies with cert-manager, as a product's does. Relies on: cert-mana
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from components.graph.names import CERTIFICATES_NAMESPACE, RUNTIME_NAMESPACE, SECURITY_NAMESPACE, SIDEKICK
-from components.manifests import Manifest, manifest
+from components.certificates import Issuer, Usage, cluster_authority, leaf
+from components.graph.names import RUNTIME_NAMESPACE, SECURITY_NAMESPACE, SIDEKICK
+from components.manifests import Manifest
 from components.runtime.names import FALCO, events_host
 
-API: Final = "cert-manager.io/v1"
 ISSUER: Final = "runtime-events"
 """The ClusterIssuer."""
-ROOT, BOOTSTRAP = f"{ISSUER}-root", f"{ISSUER}-bootstrap"
+_ISSUER: Final = Issuer(kind="ClusterIssuer", name=ISSUER)
 CLIENT_SECRET: Final = f"{FALCO}-client"
 SERVER_SECRET: Final = f"{SIDEKICK}-server"
-ROOT_HOURS, ROOT_RENEW_HOURS = 3 * 365 * 24, 365 * 24
 LEAF_HOURS, LEAF_RENEW_HOURS = 180 * 24, 90 * 24
 """The side-kick reads its certificate at start only: half of its life is left when a new one lies beside it, and an alert asks
 for the restart long before."""
 
 
 def authority() -> tuple[Manifest, ...]:
-    """The issuer that signs its own root, the root, and the issuer of the two certificates.
-
-    The root's key is kept at renewal (`Never`): the side-kick would refuse certificates under a new one until it is restarted.
-    """
-    root = {
-        "isCA": True,
-        "commonName": "runtime events",
-        "secretName": ROOT,
-        "duration": f"{ROOT_HOURS}h",
-        "renewBefore": f"{ROOT_RENEW_HOURS}h",
-        "privateKey": {"algorithm": "ECDSA", "size": 384, "rotationPolicy": "Never"},
-        "usages": ["cert sign", "crl sign"],
-        "issuerRef": {"kind": "Issuer", "name": BOOTSTRAP, "group": "cert-manager.io"},
-    }
-    return (
-        manifest(API, "Issuer", BOOTSTRAP, namespace=CERTIFICATES_NAMESPACE, spec={"selfSigned": {}}),
-        _certificate(CERTIFICATES_NAMESPACE, root),
-        manifest(API, "ClusterIssuer", ISSUER, spec={"ca": {"secretName": ROOT}}),
-    )
+    """The authority of the two; the side-kick would refuse certificates under another key until it is restarted."""
+    return cluster_authority(_ISSUER, "runtime events")
 
 
 def certificates() -> tuple[Manifest, ...]:
@@ -52,20 +34,14 @@ def certificates() -> tuple[Manifest, ...]:
     )
 
 
-def _leaf(namespace: str, name: str, usage: str, dns_names: Sequence[str]) -> Manifest:
-    spec: dict[str, Any] = {
-        "commonName": name,
-        "secretName": name,
-        "duration": f"{LEAF_HOURS}h",
-        "renewBefore": f"{LEAF_RENEW_HOURS}h",
-        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-        "usages": ["digital signature", usage],
-        "issuerRef": {"kind": "ClusterIssuer", "name": ISSUER, "group": "cert-manager.io"},
-    }
-    if dns_names:
-        spec["dnsNames"] = list(dns_names)
-    return _certificate(namespace, spec)
-
-
-def _certificate(namespace: str, spec: dict[str, Any]) -> Manifest:
-    return manifest(API, "Certificate", spec["secretName"], namespace=namespace, spec={"revisionHistoryLimit": 1, **spec})
+def _leaf(namespace: str, name: str, usage: Usage, dns_names: Sequence[str]) -> Manifest:
+    return leaf(
+        namespace,
+        name,
+        common_name=name,
+        usages=(usage,),
+        dns_names=dns_names,
+        issuer=_ISSUER,
+        hours=LEAF_HOURS,
+        renew_hours=LEAF_RENEW_HOURS,
+    )

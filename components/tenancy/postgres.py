@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from components.certificates import OWN, Issuer, leaf
 from components.graph.names import CLUSTER_DOMAIN, DATABASE_ACCESS_ROLE, SERVICE_LABEL, database_group, database_name
 from components.manifests import WHEN_READY, Manifest, manifest
 from components.pods import CPU_BURST, HOST, ZONE
 from components.settings.tenants import mebibytes, millicores
-from components.tenancy.certificates import OWN, Issuer, leaf
 
 API: Final = "postgresql.cnpg.io/v1"
 STORAGE_CLASS: Final = "encrypted"

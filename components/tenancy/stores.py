@@ -7,11 +7,11 @@ the credential that Vault issues for the edge decides the rights.
 
 from typing import Final
 
+from components.certificates import OWN, Issuer, authority, leaf, product_issuer
 from components.graph.model import Data, Graph, Store, Workload
 from components.graph.names import TENANT_LABEL
 from components.manifests import WITHOUT_AWAIT, Manifest
 from components.settings.tenants import CacheSettings, DatabaseSettings
-from components.tenancy.certificates import OWN, Issuer, authority, leaf, product_issuer
 from components.tenancy.postgres import Archive, Postgres, postgres_cluster, postgres_monitor
 from components.tenancy.valkey import Valkey, valkey_cache
 

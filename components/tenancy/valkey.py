@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from components.certificates import OWN, Issuer, leaf
 from components.graph.names import CLUSTER_DOMAIN, SERVICE_LABEL, VALKEY_PORT
 from components.manifests import WITHOUT_AWAIT, Manifest, manifest
 from components.pods import SECRET_MODE, container_security, pod_security, spread_over_zones
 from components.settings.tenants import CACHE_CPU_MILLICORES, mebibytes
-from components.tenancy.certificates import OWN, Issuer, leaf
 
 USER: Final = 10002
 CONFIG: Final = "/etc/valkey/config"

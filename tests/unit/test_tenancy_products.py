@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from components.certificates import product_issuer
 from components.graph.model import Graph
 from components.operators.cert_manager import chart_values
 from components.settings import CONFIG_KEY, SettingsError, load
-from components.tenancy.certificates import product_issuer
 from components.tenancy.stores import valkey_of
 from components.tenant import tenant_layers
 from tests.support.program import changed

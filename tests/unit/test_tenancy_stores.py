@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from components.certificates import authority
 from components.graph.model import Graph
 from components.graph.names import SERVICE_LABEL, TENANT_LABEL
 from components.manifests import object_key
 from components.settings import load
-from components.tenancy.certificates import authority
 from components.tenancy.postgres import Postgres, host_rules, postgres_client, postgres_cluster, postgres_monitor
 from components.tenancy.stores import postgres_of, store_monitors, store_objects, valkey_of
 from components.tenancy.valkey import Valkey, configuration, valkey_cache

@@ -7,10 +7,10 @@ events from the side-kick alone, audit records from the reader alone. The OTLP p
 
 from typing import Any, Final
 
+from components.certificates import Issuer, cluster_authority, leaf
 from components.graph.identity import principal
 from components.graph.model import Graph
 from components.graph.names import (
-    CERTIFICATES_NAMESPACE,
     CLUSTER_DOMAIN,
     COLLECTOR,
     GATEWAYS,
@@ -40,59 +40,30 @@ from components.observability.telemetry.names import (
     TLS_PORT,
 )
 
-API: Final = "cert-manager.io/v1"
-ROOT, BOOTSTRAP = f"{ISSUER}-root", f"{ISSUER}-bootstrap"
-ROOT_HOURS, ROOT_RENEW_HOURS = 3 * 365 * 24, 365 * 24
-LEAF_HOURS, LEAF_RENEW_HOURS = 30 * 24, 10 * 24
+_ISSUER: Final = Issuer(kind="ClusterIssuer", name=ISSUER)
 TRACES_EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LOGS_EXPORT: Final = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 LABELS: Final = {SERVICE_LABEL: COLLECTOR}
 
 
 def authority() -> tuple[Manifest, ...]:
-    """The pipeline's authority; its key lies with cert-manager and is kept at renewal, or every certificate in use would fall."""
-    root = {
-        "isCA": True,
-        "commonName": "telemetry",
-        "secretName": ROOT,
-        "duration": f"{ROOT_HOURS}h",
-        "renewBefore": f"{ROOT_RENEW_HOURS}h",
-        "privateKey": {"algorithm": "ECDSA", "size": 384, "rotationPolicy": "Never"},
-        "usages": ["cert sign", "crl sign"],
-        "issuerRef": {"kind": "Issuer", "name": BOOTSTRAP, "group": "cert-manager.io"},
-    }
-    return (
-        manifest(API, "Issuer", BOOTSTRAP, namespace=CERTIFICATES_NAMESPACE, spec={"selfSigned": {}}),
-        _certificate(CERTIFICATES_NAMESPACE, root),
-        manifest(API, "ClusterIssuer", ISSUER, spec={"ca": {"secretName": ROOT}}),
-    )
+    """The pipeline's authority."""
+    return cluster_authority(_ISSUER, "telemetry")
 
 
 def certificates() -> tuple[Manifest, ...]:
     """An agent's as a client; a gateway's as server, and as client of its peers."""
     return (
-        _leaf(AGENT_NAMESPACE, "telemetry agent", ["client auth"], ()),
-        _leaf(OBSERVABILITY_NAMESPACE, "telemetry gateway", ["client auth", "server auth"], (GATEWAY_HOST, PEERS_HOST)),
+        leaf(AGENT_NAMESPACE, CERTIFICATE, common_name="telemetry agent", usages=("client auth",), issuer=_ISSUER),
+        leaf(
+            OBSERVABILITY_NAMESPACE,
+            CERTIFICATE,
+            common_name="telemetry gateway",
+            usages=("client auth", "server auth"),
+            dns_names=(GATEWAY_HOST, PEERS_HOST),
+            issuer=_ISSUER,
+        ),
     )
-
-
-def _leaf(namespace: str, common_name: str, usages: list[str], dns_names: tuple[str, ...]) -> Manifest:
-    spec: dict[str, Any] = {
-        "commonName": common_name,
-        "secretName": CERTIFICATE,
-        "duration": f"{LEAF_HOURS}h",
-        "renewBefore": f"{LEAF_RENEW_HOURS}h",
-        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-        "usages": ["digital signature", *usages],
-        "issuerRef": {"kind": "ClusterIssuer", "name": ISSUER, "group": "cert-manager.io"},
-    }
-    if dns_names:
-        spec["dnsNames"] = list(dns_names)
-    return _certificate(namespace, spec)
-
-
-def _certificate(namespace: str, spec: dict[str, Any]) -> Manifest:
-    return manifest(API, "Certificate", spec["secretName"], namespace=namespace, spec={"revisionHistoryLimit": 1, **spec})
 
 
 def services() -> tuple[Manifest, ...]:

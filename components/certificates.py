@@ -1,9 +1,9 @@
-"""Certificates of the data stores, which stand outside the mesh: one authority per namespace or product, by cert-manager.
+"""Certificates of what speaks TLS outside the mesh: the data stores, the webhooks, Vault, Falco, the telemetry; by cert-manager.
 
-A namespace's authority signs for nobody else, so a certificate of one tenant opens no store of another. Namespaces of one
-product, which may use each other's stores, have one authority together; its key lies with cert-manager. RBAC gives no tenant
-principal the right to read secrets or to create certificates. Relies on: cert-manager's CRDs, and on its approving exactly
-these issuers.
+A namespace's authority signs for nobody else, so a certificate of one tenant opens no store of another. What has certificates in
+several namespaces has one authority for all of them, whose key lies with cert-manager: a product, whose namespaces may use each
+other's stores; Falco with its side-kick; the telemetry. RBAC gives no tenant principal the right to read secrets or to create
+certificates. Relies on: cert-manager's CRDs, and on its approving exactly these issuers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,12 +64,17 @@ def authority(namespace: str, labels: Mapping[str, str] | None = None) -> tuple[
 
 
 def product_authority(product: str) -> tuple[Manifest, ...]:
-    """A product's certificate authority: its root lies with cert-manager, which signs for the product's namespaces by it."""
-    name = product_issuer(product).name
+    """A product's certificate authority."""
+    return cluster_authority(product_issuer(product), f"{product} {AUTHORITY}")
+
+
+def cluster_authority(issuer: Issuer, common_name: str) -> tuple[Manifest, ...]:
+    """An authority that signs in several namespaces: its root lies with cert-manager, where nobody else reads the key."""
+    name = issuer.name
     return (
         manifest(API, "Issuer", f"{name}-bootstrap", namespace=CERTIFICATES_NAMESPACE, spec={"selfSigned": {}}),
-        _root(CERTIFICATES_NAMESPACE, f"{name}-root", f"{product} {AUTHORITY}", f"{name}-bootstrap", None),
-        manifest(API, "ClusterIssuer", name, spec={"ca": {"secretName": f"{name}-root"}}),
+        _root(CERTIFICATES_NAMESPACE, f"{name}-root", common_name, f"{name}-bootstrap", None),
+        manifest(API, issuer.kind, name, spec={"ca": {"secretName": f"{name}-root"}}),
     )
 
 
@@ -99,8 +104,10 @@ def leaf(
     secret_labels: Mapping[str, str] | None = None,
     der: bool = False,
     issuer: Issuer = OWN,
+    hours: int = LEAF_HOURS,
+    renew_hours: int = LEAF_RENEW_HOURS,
 ) -> Manifest:
-    """One certificate of the namespace's or product's authority, with a new key at every renewal, in a secret of its name.
+    """One certificate, with a new key at every renewal, in a secret of its name.
 
     The secret holds `ca.crt`, `tls.crt` and `tls.key`, with `der` also `key.der`, as PKCS#8: Java's driver of PostgreSQL reads
     nothing else. `common_name` is what the store knows the holder by.
@@ -108,8 +115,8 @@ def leaf(
     spec: dict[str, Any] = {
         "commonName": common_name,
         "secretName": name,
-        "duration": f"{LEAF_HOURS}h",
-        "renewBefore": f"{LEAF_RENEW_HOURS}h",
+        "duration": f"{hours}h",
+        "renewBefore": f"{renew_hours}h",
         "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always", **({"encoding": "PKCS8"} if der else {})},
         "usages": ["digital signature", *usages],
         "issuerRef": issuer.reference,
