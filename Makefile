@@ -59,10 +59,11 @@ tools: $(READY) ## Build the engine and the tools that the tests drive, each onc
 test-fast: $(READY) ## Every test but those of the slow suites (tests/conftest.py); the tools must stand, make tools builds them
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow and not sandbox"
 
-test-sandbox: $(READY) ## The sandbox's own suites, as root on Linux; what they run is built once
+test-sandbox: $(READY) ## The sandbox's own suites, then test-proof, as root on Linux; what they run is built once
 	@$(PY) -m sandbox.toolchain $$($(PY) -c 'from sandbox.local.nodes import PROGRAMS; print(*PROGRAMS)') \
 		app helm pause spire-agent spire-oidc spire-server valkey-front > /dev/null
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile tests/sandbox --ignore tests/sandbox/test_proof.py
+	@$(MAKE) --no-print-directory test-proof
 
 test-proof: $(READY) ## The platform started, proven and ended, as root on Linux; ends a sandbox that runs
 	@$(PY) -m pytest tests/sandbox/test_proof.py
