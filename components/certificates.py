@@ -65,16 +65,15 @@ def authority(namespace: str, labels: Mapping[str, str] | None = None) -> tuple[
 
 def product_authority(product: str) -> tuple[Manifest, ...]:
     """A product's certificate authority."""
-    return cluster_authority(product_issuer(product), f"{product} {AUTHORITY}")
+    return cluster_authority(product_issuer(product).name, f"{product} {AUTHORITY}")
 
 
-def cluster_authority(issuer: Issuer, common_name: str) -> tuple[Manifest, ...]:
+def cluster_authority(name: str, common_name: str) -> tuple[Manifest, ...]:
     """An authority that signs in several namespaces: its root lies with cert-manager, where nobody else reads the key."""
-    name = issuer.name
     return (
         manifest(API, "Issuer", f"{name}-bootstrap", namespace=CERTIFICATES_NAMESPACE, spec={"selfSigned": {}}),
         _root(CERTIFICATES_NAMESPACE, f"{name}-root", common_name, f"{name}-bootstrap", None),
-        manifest(API, issuer.kind, name, spec={"ca": {"secretName": f"{name}-root"}}),
+        manifest(API, "ClusterIssuer", name, spec={"ca": {"secretName": f"{name}-root"}}),
     )
 
 
@@ -110,7 +109,7 @@ def leaf(
     """One certificate, with a new key at every renewal, in a secret of its name.
 
     The secret holds `ca.crt`, `tls.crt` and `tls.key`, with `der` also `key.der`, as PKCS#8: Java's driver of PostgreSQL reads
-    nothing else. `common_name` is what the store knows the holder by.
+    nothing else. `common_name` is what its peer knows the holder by.
     """
     spec: dict[str, Any] = {
         "commonName": common_name,

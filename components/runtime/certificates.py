@@ -22,8 +22,8 @@ for the restart long before."""
 
 
 def authority() -> tuple[Manifest, ...]:
-    """The authority of the two; the side-kick would refuse certificates under another key until it is restarted."""
-    return cluster_authority(_ISSUER, "runtime events")
+    """The authority of the two; its key is kept at renewal, or the side-kick would refuse new certificates until restarted."""
+    return cluster_authority(ISSUER, "runtime events")
 
 
 def certificates() -> tuple[Manifest, ...]:

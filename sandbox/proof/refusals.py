@@ -33,6 +33,7 @@ LAYERS: Final[Mapping[str, str]] = {
     "kubernetes-rbac": "Kubernetes RBAC",
     "vault": "Vault",
     "postgres": "PostgreSQL",
+    "valkey": "Valkey",
     "spire": "SPIRE",
     "network-policy": "network policies",
     "opa-failure": "Envoy, since OPA gave no decision",

@@ -328,7 +328,7 @@ AT_LEAST = {
     "limits": 4,
     "admission": 42,
     "secrets": 9,
-    "egress": 8,
+    "egress": 10,
     "runtime": 2,
 }
 

@@ -15,10 +15,11 @@ from components.settings import load_file
 from sandbox.proof import events
 from sandbox.proof.attacks import admission, egress, loosened, runtime, secrets, stolen
 from sandbox.proof.attacks.apiserver import Said, attempted, groups
+from sandbox.proof.attacks.registry import Attempted, Sent
 from sandbox.proof.attacks.stores import Told
 from sandbox.proof.attacks.weakened import AROUND_THE_PROXY, WEAKNESSES, Weakness
 from sandbox.proof.refusals import LAYERS
-from sandbox.proof.world import SIDECAR, Pod, ProofError
+from sandbox.proof.world import SIDECAR, Answer, Pod, ProofError
 from tests.support.program import ROOT
 
 ATTACKS = (*admission.ATTACKS, *secrets.ATTACKS, *stolen.ATTACKS, *egress.ATTACKS, *runtime.ATTACKS)
@@ -99,6 +100,26 @@ def test_what_was_let_through_is_stopped_by_nobody_and_a_refusal_by_whoever_says
     refused = attempted(Said(status=403, words='pods is forbidden: User "u" cannot create resource "pods"', found={}), "u")
     assert (refused.stopped, refused.by) == (True, "kubernetes-rbac")
     assert attempted(Said(status=422, words="spec is invalid", found={}), "u").by == ""
+
+
+def test_a_cache_refuses_by_its_own_alert_alone_and_whoever_is_answered_is_in():
+    pod = Pod(region=REGION, namespace="bank-a", name="api-ms-0", address="", node="", labels={}, ready=True, processes={})
+
+    def seen(**said: str) -> Attempted | Sent:
+        answer = Answer(**{"status": 0, "body": "", "error": "", "at": "", "seconds": 0.0, **said})
+        return egress.heard(answer, "unknown ca", pod, "bank-b/x")
+
+    def judged(**said: str) -> tuple[bool, str, bool]:
+        found = seen(**said)
+        assert isinstance(found, Attempted)
+        return found.stopped, found.by, found.failed
+
+    assert judged(error="remote error: tls: unknown ca") == (True, "valkey", False)
+    for words in ("certificate required", "certificate expired", "internal error"):
+        assert judged(error=f"remote error: tls: {words}") == (False, "", True)
+    assert judged(body="+PONG\r\n+OK\r\n", error="the connection was closed without an answer") == (False, "", False)
+    for words in ("the connection was closed without an answer", "[Errno 104] Connection reset by peer"):
+        assert isinstance(seen(error=words), Sent), "who ended it is in the proxy's log, or nobody did"
 
 
 def test_every_trick_spells_the_foreign_path_otherwise():

@@ -48,7 +48,7 @@ LABELS: Final = {SERVICE_LABEL: COLLECTOR}
 
 def authority() -> tuple[Manifest, ...]:
     """The pipeline's authority."""
-    return cluster_authority(_ISSUER, "telemetry")
+    return cluster_authority(ISSUER, "telemetry")
 
 
 def certificates() -> tuple[Manifest, ...]:

@@ -1,22 +1,27 @@
-"""Attacks that leave a pod: hosts that nobody declared, the platform's own addresses, another tenant's database.
+"""Attacks that leave a pod: hosts that nobody declared, the platform's own addresses, stores that the service has no edge to.
 
 The network's own rules would be first here and do not run in this sandbox (they are named `network-policy`); so the pod's proxy
 is, and what stands behind it is shown by letting the proxy send everything on.
 """
 
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from components.graph.model import Data, Store
 from components.graph.names import EGRESS, EGRESS_PORT, POSTGRES_PORT
+from components.tenancy.stores import client_secret
+from sandbox.proof.attacks import raw
 from sandbox.proof.attacks.apiserver import attacker, home
 from sandbox.proof.attacks.outside import answering
+from sandbox.proof.attacks.raw import Handshake, Shown
 from sandbox.proof.attacks.registry import Attempted, Making, Planned, Sent, Switch
 from sandbox.proof.attacks.stores import Credential, StoresRefusedError, connect, store_of
 from sandbox.proof.attacks.switches import Where, changed
 from sandbox.proof.refusals import by_words, stopped_by
 from sandbox.proof.results import Evidence
-from sandbox.proof.world import MESH_USER, Answer, Pod, World
+from sandbox.proof.world import MESH_USER, Answer, Pod, ProofError, World
 
 if TYPE_CHECKING:
     from sandbox.proof.tokens import Tokens
@@ -27,6 +32,9 @@ _OUTSIDE, _NOBODY = "203.0.113.7", "203.0.113.8"
 _METADATA: Final = "169.254.169.254"
 _KUBELET_PORT: Final = 10250
 _FLAGS: Final = ("-any-server", "-timeout=6s")
+_PINGS: Final = b"PING\r\nPING\r\nQUIT\r\n"
+"""Twice: `raw.send` takes the first line that comes for a status."""
+_PONG: Final = "+PONG"
 _UNENFORCED: Final = (
     "the second layer is network-policy: Cilium's default deny, which does not run here; a pod that would pass its proxy is "
     "refused by Gatekeeper (admission-proxy-user)"
@@ -95,6 +103,75 @@ def _database(of: str) -> Making:
         return Attempted(stopped=False, by="", evidence=Evidence(source="the attacker", words=f"in as {found}"))
 
     return make
+
+
+def _cache(of: str, shown_as: str, refusal: str) -> Making:
+    """A cache that the attacker's service has no edge to: by one's own proxy, then with another's certificate or with none.
+
+    Args:
+        of: the workload whose cache it is.
+        shown_as: the workload whose certificate is shown; empty for none.
+        refusal: the alert that the cache has to end the handshake with.
+    """
+
+    def make(world: World, _tokens: "Tokens") -> Attempted | Sent:
+        pod, store = _pod(world), _cache_edge(world, of).store
+        tls = Handshake(shown=_certificate(world, shown_as) if shown_as else None)
+        if shown_as:
+            own = _cache_edge(world, shown_as).store
+            opened = raw.send(pod, _cache_at(world, own), _PINGS, tls)
+            if _PONG not in opened.body:
+                msg = f"the certificate of {shown_as} does not open {own.ref} either: {opened}"
+                raise ProofError(msg)
+        # as the application, so that its proxy has it first
+        answer = raw.send(pod, _cache_at(world, store), _PINGS, tls, user=attacker(world).settings.user_id)
+        return heard(answer, refusal, pod, store.ref)
+
+    return make
+
+
+def heard(answer: Answer, refusal: str, pod: Pod, cache: str) -> Attempted | Sent:
+    """What a cache made of a client: it ends the handshake with this alert, or answers; else the pod's own proxy is asked."""
+    if answer.error == f"{raw.REMOTE}{refusal}":
+        source = f"TLS alert of {cache}, by the front that stands for Valkey's own, to {pod}"
+        return Attempted(stopped=True, by="valkey", evidence=Evidence(source=source, words=answer.error))
+    if _PONG in answer.body:
+        return Attempted(stopped=False, by="", evidence=Evidence(source=cache, words=answer.body.strip()))
+    if raw.alerted(answer):
+        return Attempted(stopped=False, by="", evidence=Evidence(source=cache, words=answer.error), failed=True)
+    return Sent(answer=answer, callee=pod)
+
+
+def _cache_edge(world: World, of: str) -> Data:
+    return next(edge for edge in world.graph.data_of(world.graph.workloads[of]) if edge.store.kind == "cache")
+
+
+def _cache_at(world: World, store: Store) -> tuple[str, int]:
+    """Address and port of a cache's first instance.
+
+    Raises:
+        ProofError: it is not ready.
+    """
+    name = f"{store.name}-0"
+    address = next((one.address for one in world.pods(world.home_region, store.tenant) if one.name == name and one.ready), "")
+    if not address:
+        msg = f"{store.ref} is not ready"
+        raise ProofError(msg)
+    return address, store.port
+
+
+def _certificate(world: World, of: str) -> Shown:
+    """What a workload shows to its cache, stolen.
+
+    Raises:
+        ProofError: there is none.
+    """
+    edge = _cache_edge(world, of)
+    found = (home(world).get("v1", "Secret", edge.store.tenant, client_secret(edge)) or {}).get("data", {})
+    if not {"tls.crt", "tls.key"} <= set(found):
+        msg = f"{of} has no certificate for {edge.store.ref}"
+        raise ProofError(msg)
+    return Shown(chain=b64decode(found["tls.crt"]).decode(), key=b64decode(found["tls.key"]).decode())
 
 
 def _gateway(world: World) -> Pod:
@@ -182,6 +259,14 @@ ATTACKS: Final = (
         *("own-database", "the tenant's database, by a service without an edge to it", "T1210", _database("bank-a/trans-ms"))
     ),
     _planned("foreign-database", "another tenant's database", "T1210", _database("bank-b/trans-ms"), case="A22"),
+    _planned(
+        *("own-cache", "the tenant's cache, by a service without an edge to it", "T1210"),
+        _cache("bank-a/trans-ms", "", "certificate required"),
+    ),
+    _planned(
+        *("foreign-cache", "another tenant's cache, with a certificate for one's own", "T1210"),
+        _cache("bank-b/trans-ms", "bank-a/trans-ms", "unknown ca"),
+    ),
 )
 SWITCHES: Final = (PROXY,)
 """For other attacks too that the same pod's proxy stops."""

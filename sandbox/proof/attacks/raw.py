@@ -25,7 +25,8 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _SECONDS: Final = 5.0
 _CHUNK: Final = 65536
 _ALERT: Final = re.compile(r"ALERT_([A-Z_]+)\]")
-_REMOTE: Final = "remote error: tls: "
+REMOTE: Final = "remote error: tls: "
+"""Before what the other end alerted."""
 _LISTENING_SECONDS: Final = 2.0
 _PIECE: Final = re.compile(r"([0-9a-fA-F]{1,8})\r\n")
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})")
@@ -101,7 +102,7 @@ def send(pod: Pod, where: tuple[str, int], sent: bytes, tls: Handshake | None = 
 
 def alerted(answer: Answer) -> bool:
     """Whether the other end said why it ended the handshake."""
-    return answer.error.startswith(_REMOTE)
+    return answer.error.startswith(REMOTE)
 
 
 def _sent(pod: Pod, where: tuple[str, int], sent: bytes, tls: Handshake | None, user: int, *, listens: bool) -> Answer:
@@ -141,7 +142,7 @@ def opened(pod: Pod, where: tuple[str, int], tls: Handshake, *, user: int = MESH
 def said(failed: OSError) -> str:
     """An error of the network or of TLS; what the other end alerted is said as `refusals.alert` reads it."""
     found = _ALERT.search(str(failed))
-    return f"{_REMOTE}{found[1].lower().replace('_', ' ')}" if found else str(failed) or type(failed).__name__
+    return f"{REMOTE}{found[1].lower().replace('_', ' ')}" if found else str(failed) or type(failed).__name__
 
 
 def parsed(received: bytes) -> tuple[int, str]:

@@ -57,6 +57,7 @@ STAGE_OF: Final = {
     "gatekeeper": 5,
     "vault": 5,
     "postgres": 5,
+    "valkey": 5,
 }
 """The stage of the documents' matrix that brings a layer; a layer that is not here is of the last."""
 ASPECTS: Final[Mapping[str, tuple[str, ...] | str]] = {
