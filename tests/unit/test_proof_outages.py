@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -284,6 +284,48 @@ def test_a_container_runs_again_only_by_a_process_begun_after_it_was_killed(monk
 
     monkeypatch.setattr(faults, "begun", {1: 10.0, 2: 11.0, 3: 21.0, 9: 30.0}.__getitem__)
     assert faults.await_again(Listed(Path("/nothing")), pod, "opa", 20.0) == 21.0
+
+
+def test_a_restart_is_over_when_only_ready_pods_that_are_new_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = (
+        Pod(region="r", namespace="bank-b", name=name, node="n", address="", labels={}, processes={}, ready=True)
+        for name in ("old", "new")
+    )
+    steps = iter(
+        [
+            ([old], True),  # before
+            ([old, new], True),
+            ([replace(new, ready=False)], True),
+            ([new], True),  # the old one is no endpoint any more, and still ends
+            ([new], False),
+            ([], False),
+        ]
+    )
+    left: list[Any] = []
+    applied: list[Mapping[str, Any]] = []
+
+    class Replaced(Local):
+        def pods(self, *_: str, **__: str) -> list[Pod]:
+            left[:] = next(steps)
+            return list(left[0])
+
+    class Server:
+        def apply(self, wanted: Mapping[str, Any], manager: str) -> None:
+            applied.append(wanted)
+            assert manager
+
+        def get(self, _api: str, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
+            assert (kind, namespace, name) == ("Pod", "bank-b", "old")
+            return {"kind": kind} if left[1] else None
+
+    monkeypatch.setattr(faults, "replicas", lambda *_: 1)
+    world = Replaced(Path("/nothing"))
+    world.clusters = cast("Any", {"r": Server()})
+    workload = Graph.of(load_file(Path(__file__).parents[2] / "Pulumi.local.yaml")).workloads["bank-b/trans-ms"]
+    faults.restart(world, "r", workload)
+    assert next(steps) == ([], False), "it looked until the old one was gone, and no longer"
+    assert applied[0]["metadata"] == {"name": "trans-ms", "namespace": "bank-b"}
+    assert list(applied[0]["spec"]["template"]["metadata"]["annotations"]) == ["kubectl.kubernetes.io/restartedAt"]
 
 
 def test_a_sample_fits_the_settings_pattern() -> None:
