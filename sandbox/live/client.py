@@ -21,6 +21,7 @@ Object = dict[str, Any]
 _JSON: Final = "application/json"
 _ANY: Final = "*/*"
 _APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _TIMEOUT_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 30.0
@@ -54,6 +55,11 @@ class ServerError(Exception):
     def is_conflict(self) -> bool:
         """Whether another manager owns a field that was to be set."""
         return self.code == http.HTTPStatus.CONFLICT and "Apply failed" in self.message
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether somebody changed the object after it was read."""
+        return self.code == http.HTTPStatus.CONFLICT and "the object has been modified" in self.message
 
     @property
     def is_immutable(self) -> bool:
@@ -191,6 +197,14 @@ class Cluster:
         answer = self._answer(method, where, payload, accept)
         return json.loads(answer) if answer else None
 
+    def merge(self, path: str, changes: Object) -> None:
+        """Changes these fields of whatever version of an object is there by now (RFC 7396); a field that is None is removed.
+
+        Raises:
+            ServerError: as `request`.
+        """
+        self._answer("PATCH", path, json.dumps(changes).encode(), _JSON, _MERGE)
+
     def text(self, path: str, query: Mapping[str, str]) -> str:
         """What the server has that is no JSON: a log.
 
@@ -199,8 +213,8 @@ class Cluster:
         """
         return self._answer("GET", f"{path}?{urlencode(query)}", None, _ANY).decode(errors="replace")
 
-    def _answer(self, method: str, where: str, payload: bytes | None, accept: str) -> bytes:
-        headers = {"Content-Type": _APPLY if method == "PATCH" else _JSON, "Accept": accept}
+    def _answer(self, method: str, where: str, payload: bytes | None, accept: str, media: str = "") -> bytes:
+        headers = {"Content-Type": media or (_APPLY if method == "PATCH" else _JSON), "Accept": accept}
         try:
             status, answer = self._send(method, where, payload, headers)
         except (OSError, http.client.HTTPException) as error:

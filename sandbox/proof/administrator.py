@@ -227,5 +227,4 @@ def _kubectl(world: World) -> list[str]:
 
 def _scale(cluster: Cluster, replicas: int) -> None:
     path = f"{cluster.path('apps/v1', 'StatefulSet', ISSUER_NAMESPACE, _SET)}/scale"
-    found = cluster.request("GET", path)
-    cluster.request("PUT", path, {**found, "spec": {"replicas": replicas}})
+    cluster.merge(path, {"spec": {"replicas": replicas}})

@@ -156,10 +156,9 @@ class Credentials:
             "lastTransitionTime": now,
             "observedGeneration": found["metadata"]["generation"],
         }
-        status = found.get("status", {})
-        conditions = [one for one in status.get("conditions", []) if one["type"] != "Issuing"]
-        changed = {**found, "status": {**status, "conditions": [*conditions, asked]}}
-        cluster.request("PUT", cluster.path(*_CERTIFICATE, tenant, _CLIENT) + "/status", changed)
+        conditions = [one for one in found.get("status", {}).get("conditions", []) if one["type"] != "Issuing"]
+        changes = {"status": {"conditions": [*conditions, asked]}}
+        cluster.merge(cluster.path(*_CERTIFICATE, tenant, _CLIENT) + "/status", changes)
 
     def _select(self, question: str) -> Any:
         """The JSON that a question to the database answers."""

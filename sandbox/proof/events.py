@@ -127,11 +127,11 @@ def _risks(cluster: Cluster, tenant: str) -> Object:
 
 
 def _lowered(cluster: Cluster, tenant: str, before: Object) -> None:
-    cluster.request("PUT", cluster.path("v1", "ConfigMap", tenant, RISK_CONFIG_MAP), {**_risks(cluster, tenant), "data": before})
+    removed = dict.fromkeys(_risks(cluster, tenant)["data"])
+    cluster.merge(cluster.path("v1", "ConfigMap", tenant, RISK_CONFIG_MAP), {"data": removed | before})
 
 
 def _released(cluster: Cluster, tenant: str) -> None:
     for pod in cluster.list("v1", "Pod", tenant, labelSelector=f"{QUARANTINE_LABEL}=true"):
-        del pod["metadata"]["labels"][QUARANTINE_LABEL]
         path = cluster.path("v1", "Pod", tenant, pod["metadata"]["name"])
-        cluster.request("PUT", path, {"apiVersion": "v1", "kind": "Pod", **pod})
+        cluster.merge(path, {"metadata": {"labels": {QUARANTINE_LABEL: None}}})

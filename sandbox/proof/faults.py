@@ -195,6 +195,4 @@ def replicas(world: World, region: str, workload: Workload) -> int:
 
 def scale(world: World, region: str, workload: Workload, wanted: int) -> None:
     """Has so many pods of a workload run; the server sees to it in its own time."""
-    cluster, path = world.clusters[region], _path(world, region, workload)
-    found = cluster.request("GET", path)
-    cluster.request("PUT", path, {**found, "spec": {"replicas": wanted}})
+    world.clusters[region].merge(_path(world, region, workload), {"spec": {"replicas": wanted}})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from components.graph.model import Workload
 from components.identity.registration import API, registration_name
@@ -212,22 +212,17 @@ def _short_lived(world: World, region: str, workloads: Iterable[Workload]) -> It
         yield
 
 
-def _registration(world: World, region: str, name: str) -> dict[str, Any]:
+def _lifetime(world: World, region: str, name: str) -> str:
     found = world.clusters[region].get(API, "ClusterSPIFFEID", None, name)
     if found is None:
         msg = f"{name} is not registered in {region}"
         raise ProofError(msg)
-    return found
-
-
-def _lifetime(world: World, region: str, name: str) -> str:
-    return str(_registration(world, region, name)["spec"]["ttl"])
+    return str(found["spec"]["ttl"])
 
 
 def _set_lifetime(world: World, region: str, name: str, lifetime: str) -> None:
-    cluster, found = world.clusters[region], _registration(world, region, name)
-    changed = {**found, "spec": {**found["spec"], "ttl": lifetime}}
-    cluster.request("PUT", cluster.path(API, "ClusterSPIFFEID", None, name), changed)
+    cluster = world.clusters[region]
+    cluster.merge(cluster.path(API, "ClusterSPIFFEID", None, name), {"spec": {"ttl": lifetime}})
 
 
 def _authority(world: World, tokens: "Tokens", progress: Progress) -> Watched:

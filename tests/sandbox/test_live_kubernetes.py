@@ -13,7 +13,8 @@ from pulumi.automation.errors import CommandError
 from sandbox.apiclient import ApiServer, RefusedError
 from sandbox.apiserver import KUBECONFIG, control_plane
 from sandbox.lifecycle import Lifecycle, lifecycle
-from sandbox.live.running import VARIABLE
+from sandbox.live.client import ServerError, client
+from sandbox.live.running import VARIABLE, running
 from sandbox.session import Place, Program
 from tests.sandbox import live_programs as programs
 
@@ -228,3 +229,16 @@ def test_a_cluster_that_is_not_the_sandboxs_is_never_touched(rehearse: Open, hom
     monkeypatch.setenv("FIXTURE_KUBECONFIG", str(elsewhere))
     said = refused(rehearse(programs.settings({})).up)
     assert "which is none of the sandbox's clusters" in said
+
+
+def test_fields_are_changed_in_whatever_version_is_there_and_a_read_one_is_outdated(home: Path, server: ApiServer) -> None:
+    cluster = client(running(str(home / "sandbox.json")).regions["eu-west-1"])
+    read = cluster.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "merged", "namespace": "default"}}, "test"
+    )
+    cluster.merge(f"{CONFIG_MAPS}/merged", {"data": {"kept": "1", "removed": "1"}})
+    with pytest.raises(ServerError) as caught:
+        cluster.request("PUT", f"{CONFIG_MAPS}/merged", read)
+    assert (caught.value.is_outdated, caught.value.is_conflict) == (True, False)
+    cluster.merge(f"{CONFIG_MAPS}/merged", {"data": {"removed": None}})
+    assert server.request("GET", f"{CONFIG_MAPS}/merged")["data"] == {"kept": "1"}

@@ -294,6 +294,27 @@ def test_a_changed_object_is_put_back_also_when_the_proof_fails():
     assert canonical(server.objects["one"]) == before
 
 
+@pytest.mark.parametrize(("refusals", "is_off"), [(1, True), (4, True), (5, False)])
+def test_a_change_by_somebody_else_in_between_is_read_and_the_own_one_made_again(refusals, is_off):
+    class Changing(Server):
+        left = refusals
+
+        def request(self, method, path, body=None, *, query=None):
+            if method == "PUT" and self.left:
+                self.left -= 1
+                raise ServerError(409, "Conflict", f'things "{path}": the object has been modified; please apply your changes')
+            return super().request(method, path, body, query=query)
+
+    server = Changing(thing())
+    if is_off:
+        with turned_off(server):
+            assert server.objects["one"]["spec"]["mode"] == "OFF"
+    else:
+        with pytest.raises(ProofError, match="has been modified"), turned_off(server):
+            pass
+    assert server.objects["one"]["spec"]["mode"] == "STRICT"
+
+
 def test_an_object_that_is_not_what_it_was_is_said():
     server = Server(thing())
     server.forgets = True

@@ -13,6 +13,8 @@ MANAGER: Final = "proof"
 """Who the API server notes down as the one who changed a field."""
 OFF: Final = "proof-without"
 """How the names of objects begin that stand only while a layer is off."""
+_ATTEMPTS: Final = 5
+"""Of a change, when somebody else's comes between reading and writing."""
 _OF_THE_SERVER: Final = ("managedFields", "resourceVersion", "generation")
 
 
@@ -87,7 +89,7 @@ def canonical(found: Object) -> str:
     return json.dumps(kept, sort_keys=True)
 
 
-def _put(cluster: Cluster, wanted: Object) -> Object:
+def _put(cluster: Cluster, wanted: Object, attempts: int = _ATTEMPTS) -> Object:
     about = wanted["metadata"]
     path = cluster.path(wanted["apiVersion"], wanted["kind"], about.get("namespace"), about["name"])
     live = cluster.request("GET", path)
@@ -98,6 +100,8 @@ def _put(cluster: Cluster, wanted: Object) -> Object:
     try:
         made: Object = cluster.request("PUT", path, body, query={"fieldManager": MANAGER})
     except ServerError as error:
+        if error.is_outdated and attempts > 1:
+            return _put(cluster, wanted, attempts - 1)
         msg = f"{wanted['kind']} {about['name']}: {error.message}"
         raise ProofError(msg) from error
     return made
