@@ -15,6 +15,7 @@ from sandbox.progress import Steps
 from sandbox.proof import attacks, lifecycle, matrix, outages, rotations
 from sandbox.proof.journal import alone, noted
 from sandbox.proof.making import Part, orderly, prove
+from sandbox.proof.processors import pods_first
 from sandbox.proof.refusals import LAYERS
 from sandbox.proof.report.figures import summary
 from sandbox.proof.report.page import page
@@ -96,7 +97,7 @@ def main() -> int:
     progress = Steps()
     try:
         world = the_world()
-        with orderly(), alone(world):
+        with orderly(), alone(world), pods_first(world.plan):
             proof = prove(world.plan.home, lambda stack: parts(world, stack), chosen.only, progress)
     except Exception as error:
         if not getattr(error, "user_facing", False):
