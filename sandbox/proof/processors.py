@@ -5,7 +5,7 @@ limiter, which proxies wait for by the half second, would be late for want of on
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,4 +38,5 @@ def pods_first(plan: Plan, groups: Path = host.CGROUPS) -> Iterator[None]:
         yield
     finally:
         for file, usual in weights.items():
-            file.write_text(str(usual), encoding="utf-8")
+            with suppress(OSError):  # a sandbox that was ended meanwhile has none to put back
+                file.write_text(str(usual), encoding="utf-8")
